@@ -1,0 +1,20 @@
+"""Clock speed, watchdog, reset, radio."""
+
+def version() -> tuple[bytes, str]:
+    """(SHA-256 over the installed firmware, 32 bytes; version text)."""
+
+def fast(on: bool) -> None:
+    """Full speed for sync and idle work, the recording speed otherwise."""
+
+def radio_off() -> None: ...
+def feed() -> None:
+    """Feed the watchdog (8 s)."""
+
+def note_fault(code: int) -> None:
+    """Keep a fault code where a reset does not wipe it."""
+
+def last_fault() -> int:
+    """The code kept before the last reset, 0 for none; clears it."""
+
+def reset() -> None:
+    """Restart the recorder. Does not return."""

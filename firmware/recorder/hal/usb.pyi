@@ -1,0 +1,7 @@
+"""Bytes to and from the computer. Never blocks longer than 100 ms."""
+
+def read(into: bytearray) -> int:
+    """Take what is there, at most len(into); returns the number of bytes, 0 if none."""
+
+def write(data: bytes | bytearray | memoryview) -> int:
+    """Send; returns the number of bytes taken (less than len(data) means the host stopped reading)."""
