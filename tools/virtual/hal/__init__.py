@@ -1,0 +1,1 @@
+"""The virtual recorder's hardware, one module for each stub in firmware/recorder/hal."""

@@ -1,0 +1,86 @@
+"""Power, watchdog, reset. The watchdog bites in virtual time, once it has been fed for the first time."""
+
+import hashlib
+import os
+
+import world
+
+_WATCHDOG_US = 8000000
+
+_version = None
+_fed_us = -1
+_fault = 0
+
+
+def boot() -> None:
+    global _version, _fed_us, _fault
+    _version = None
+    _fed_us = -1
+    _fault = 0
+    try:
+        with open(world.config["kept"]) as file:
+            _fault = int(file.read())
+    except (OSError, KeyError, ValueError):
+        pass
+
+
+def _sources(folder: str) -> list[str]:
+    found = []
+    for name, kind, _, *_ in os.ilistdir(folder):
+        if kind == 0x4000:
+            if name != "__pycache__":
+                found += _sources(folder + "/" + name)
+        elif name.endswith(".py"):
+            found.append(folder + "/" + name)
+    return found
+
+
+def version() -> tuple[bytes, str]:
+    global _version
+    if _version is None:
+        import recorder
+
+        root = recorder.__file__.rsplit("/", 2)[0]
+        digest = hashlib.sha256()
+        for path in sorted(_sources(root)):
+            digest.update(path[len(root) :].encode() + b"\x00")
+            with open(path, "rb") as file:
+                digest.update(file.read())
+        _version = (digest.digest(), world.config.get("version", "0.1.0 virtual"))
+    return _version
+
+
+def fast(on: bool) -> None:
+    pass
+
+
+def radio_off() -> None:
+    pass
+
+
+def feed() -> None:
+    global _fed_us
+    if 0 <= _fed_us < world.now - _WATCHDOG_US and not world.host_connected:
+        world.log("watchdog")
+        world.die("reset")
+    _fed_us = world.now
+
+
+def note_fault(code: int) -> None:
+    world.log("fault", code)
+    if world.config.get("kept"):
+        with open(world.config["kept"], "w") as file:
+            file.write(str(code))
+
+
+def last_fault() -> int:
+    global _fault
+    code, _fault = _fault, 0
+    if code and world.config.get("kept"):
+        with open(world.config["kept"], "w") as file:
+            file.write("0")
+    return code
+
+
+def reset() -> None:
+    world.die("reset")
