@@ -1,0 +1,106 @@
+"""A file appears under its name whole, or not at all.
+
+Plain sound must not be left behind by a crash: where the system can (Linux), the file has no name until it is complete,
+so that a kill leaves nothing. Elsewhere it has a hidden name that says what it is, and the next run removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from earwitness.errors import UsageError
+
+_LEFTOVER_SUFFIX: Final = ".earwitness-part"
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove what killed runs left in `folder`; files of a process that still runs stay. Returns how many went."""
+    removed = 0
+    for path in folder.glob(f".*{_LEFTOVER_SUFFIX}"):
+        owner = path.name.removesuffix(_LEFTOVER_SUFFIX).rsplit(".", 2)[-2]
+        if owner.isdigit() and int(owner) != os.getpid() and _alive(int(owner)):
+            continue
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        return False  # Windows refuses to delete an open file, which protects the other run
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_LEFTOVER_SUFFIX}")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _open_unnamed(folder: Path, mode: int) -> int | None:
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        return os.open(folder, flag | os.O_RDWR, mode)
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Iterator[IO[bytes]]:
+    """Yield a binary file, readable and seekable; on a clean exit it is on the disk under `path`, else nothing is."""
+    path = path.absolute()
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", "Make it first, or choose another place with -o.")
+    if not overwrite and path.exists():
+        raise UsageError(f"{path.name} already exists.", "Choose another name, or add --force to replace it.")
+    remove_leftovers(folder)
+    named: Path | None = None
+    handle = _open_unnamed(folder, mode)
+    if handle is None:
+        named = _hidden(path)
+        handle = os.open(named, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    file = os.fdopen(handle, "w+b")
+    try:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        if named is None:
+            named = _hidden(path)
+            os.link(f"/proc/self/fd/{file.fileno()}", named, follow_symlinks=True)
+        file.close()
+        named.replace(path)
+        _sync_folder(folder)
+    except BaseException:
+        file.close()
+        if named is not None:
+            named.unlink(missing_ok=True)
+        raise
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read."""
+    with replacing(path, mode=0o600) as file:
+        file.write(data)

@@ -1,0 +1,111 @@
+"""The index: what `list` needs of every recording, in SQLite, so that ten thousand are listed at once.
+
+It is only a copy. Everything in it comes from the recordings and the files beside them, and it may be deleted at any
+time; what only the owner's key can tell (date, length, marks) comes back when the recordings are verified again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recording. Fields from `started_us` on are None until it has been opened with the owner's key."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    recording_id: str
+    device_key: str
+    seq: int
+    label: str | None = None
+    started_us: int | None = None
+    duration_s: float | None = None
+    marks: int | None = None
+    verdict: str | None = None
+    checked: str | None = None
+
+
+_COLUMNS: Final = [field.name for field in fields(Row)]
+
+
+class Index:
+    """The index of one library folder."""
+
+    def __init__(self, state: Path, library: Path) -> None:
+        digest = hashlib.sha256(str(library).encode()).hexdigest()[:12]
+        self._path = state / f"index-{digest}.sqlite"
+        self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError:  # damaged: it is only a copy
+            self._path.unlink(missing_ok=True)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != _VERSION:
+                db.execute("DROP TABLE IF EXISTS recording")
+                db.execute(
+                    "CREATE TABLE recording (name TEXT PRIMARY KEY, size INT, mtime_ns INT, recording_id TEXT,"
+                    " device_key TEXT, seq INT, label TEXT, started_us INT, duration_s REAL, marks INT, verdict TEXT,"
+                    " checked TEXT)"
+                )
+                db.execute("CREATE INDEX by_id ON recording (recording_id)")
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute("SELECT name FROM recording LIMIT 1").fetchone()
+        except BaseException:
+            db.close()
+            raise
+        with contextlib.suppress(OSError):
+            self._path.chmod(0o600)
+        return db
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def rows(self) -> dict[str, Row]:
+        """All rows by file name."""
+        found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM recording")
+        return {values[0]: Row(*values) for values in found}
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Insert or replace rows."""
+        marks = ", ".join("?" * len(_COLUMNS))
+        with self._transaction():
+            self._db.executemany(f"INSERT OR REPLACE INTO recording VALUES ({marks})", (astuple(row) for row in rows))
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget rows of files that are gone."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM recording WHERE name = ?", ((name,) for name in names))
+
+    def change(self, name: str, **values: Any) -> None:
+        """Set some columns of one row."""
+        assert set(values) <= set(_COLUMNS)
+        text = ", ".join(f"{column} = ?" for column in values)
+        self._db.execute(f"UPDATE recording SET {text} WHERE name = ?", (*values.values(), name))

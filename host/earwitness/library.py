@@ -1,0 +1,249 @@
+"""The library: a folder of sealed recordings and, beside each, what belongs to it.
+
+    3f9a12bc77d0e114-000007.ewr             the recording as it left the recorder, still encrypted
+    3f9a12bc77d0e114-000007.custody.jsonl   what happened to it here (custody.py)
+    3f9a12bc77d0e114-000007.notes.jsonl     the owner's own titles and notes, append-only
+
+A name is made of the recorder's key and the recording's number: both stand in the clear in page 0, so that a name needs
+no key, never changes, and tells a stranger nothing new. Dates are inside the encryption and are shown by `list`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from earwitness import places
+from earwitness.custody import Custody
+from earwitness.errors import FormatError, UsageError
+from earwitness.index import Index, Row
+
+_HEADER: Final = struct.Struct("<4sBB2xI16sQ32s32s")  # FORMAT.md, page 0
+_ID_LETTERS: Final = 4
+
+
+@dataclass(frozen=True)
+class Note:
+    """A title (`kind` label) or a note. `mark` counts from 1, `at_s` is seconds; both None: the whole recording."""
+
+    kind: str
+    text: str
+    mark: int | None
+    at_s: float | None
+    utc: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording of the library."""
+
+    path: Path
+    row: Row
+
+    @property
+    def recording_id(self) -> str:
+        """32 hex digits."""
+        return self.row.recording_id
+
+    @property
+    def seq(self) -> int:
+        """Its number on its recorder, from 1."""
+        return self.row.seq
+
+    @property
+    def device(self) -> str:
+        """The recorder's short name, 16 hex digits, as in its notes."""
+        return self.path.name[:16]
+
+    @property
+    def started(self) -> datetime | None:
+        """When it began by the recorder's clock, if it has been opened."""
+        return None if self.row.started_us is None else datetime.fromtimestamp(self.row.started_us / 1e6, UTC)
+
+    @property
+    def custody(self) -> Custody:
+        """Its custody log."""
+        return Custody(self.path.with_suffix(".custody.jsonl"))
+
+
+def read_header(path: Path) -> tuple[str, str, int, str]:
+    """(recording id, device key, seq, short device name) from page 0, unverified: enough to give a file its place."""
+    import hashlib
+
+    with path.open("rb") as file:
+        data = file.read(_HEADER.size)
+    if len(data) < _HEADER.size:
+        raise FormatError(f"{path.name} is too short to be a recording.")
+    magic, kind, suite, page_bytes, recording_id, seq, _prev, device = _HEADER.unpack(data)
+    if magic != b"EWR1" or kind != 1:
+        raise FormatError(f"{path.name} is not an Earwitness recording.")
+    if suite != 1 or page_bytes != 4096:
+        raise FormatError(f"{path.name} is of a newer format than this program knows.", "Update earwitness.")
+    return recording_id.hex(), device.hex(), seq, hashlib.sha256(device).hexdigest()[:16]
+
+
+class Library:
+    """A folder of recordings; opening one that does not exist makes it."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or places.library_dir()).absolute()
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._index = Index(places.state_dir(), self.root)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def entries(self) -> list[Entry]:
+        """All recordings, oldest first. Reads only what changed on the disk since the last time."""
+        rows = self._index.rows()
+        fresh: list[Row] = []
+        seen: set[str] = set()
+        with os.scandir(self.root) as found:
+            for item in found:
+                if not item.name.endswith(".ewr") or item.name.startswith("."):
+                    continue
+                stat = item.stat()
+                seen.add(item.name)
+                old = rows.get(item.name)
+                if old is None or (old.size, old.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+                    row = self._read(Path(item.path), stat)
+                    if row is not None:
+                        fresh.append(row)
+                        rows[item.name] = row
+        if fresh:
+            self._index.put(fresh)
+        gone = rows.keys() - seen
+        if gone:
+            self._index.drop(gone)
+        entries = [Entry(self.root / name, row) for name, row in rows.items() if name not in gone]
+        entries.sort(key=lambda entry: (entry.row.started_us or entry.row.mtime_ns // 1000, entry.seq, entry.path.name))
+        return entries
+
+    def _read(self, path: Path, stat: os.stat_result) -> Row | None:
+        try:
+            recording_id, device, seq, _short = read_header(path)
+        except (FormatError, OSError):
+            return None  # a stray file; `doctor` names it
+        label = next(
+            (note.text for note in reversed(self._notes(path)) if note.kind == "label" and not note.mark), None
+        )
+        return Row(path.name, stat.st_size, stat.st_mtime_ns, recording_id, device, seq, label or None)
+
+    def place_for(self, path: Path) -> Path:
+        """Where the recording in `path` belongs in this library. The same recording always has the same place."""
+        recording_id, _device, seq, short = read_header(path)
+        place = self.root / f"{short}-{seq:06d}.ewr"
+        if place.exists() and place != path and read_header(place)[0] != recording_id:
+            # two recordings with one number: a copied or rolled-back recorder. Keep both; `verify` names it.
+            place = self.root / f"{short}-{seq:06d}-{recording_id[:8]}.ewr"
+        return place
+
+    def has(self, recording_id: str) -> Entry | None:
+        """The entry of this recording (32 hex digits), if it is here."""
+        return next((entry for entry in self.entries() if entry.recording_id == recording_id), None)
+
+    def entry(self, path: Path) -> Entry:
+        """The entry of a file of this library."""
+        row = self._index.rows().get(path.name)
+        stat = path.stat()
+        if row is None or (row.size, row.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            row = self._read(path, stat)
+            if row is None:
+                raise FormatError(f"{path.name} is not an Earwitness recording.")
+            self._index.put([row])
+        return Entry(path, row)
+
+    def add(self, source: Path, *, how: str) -> Entry:
+        """Take in a complete file that already lies in the library folder under another name, or on another disk.
+
+        It appears under its name whole or not at all; `how` is told in the custody log (`USB`, `card`, …).
+        """
+        place = self.place_for(source)
+        if source.parent.absolute() == self.root:
+            with source.open("rb+") as file:
+                os.fsync(file.fileno())
+            source.replace(place)
+        else:
+            import shutil
+
+            from earwitness.atomic import replacing
+
+            with source.open("rb") as old, replacing(place, mode=0o600) as new:
+                shutil.copyfileobj(old, new, 1 << 20)
+        entry = self.entry(place)
+        entry.custody.add("synced", how=how, bytes=entry.row.size)
+        return entry
+
+    def find(self, text: str) -> Entry:
+        """The recording a person means: its number, `recorder/number`, the start of its id, a file name, or `last`."""
+        entries = self.entries()
+        if not entries:
+            raise UsageError("The library is empty.", "Plug the recorder in and run 'earwitness sync'.")
+        if text == "last":
+            return entries[-1]
+        found = [entry for entry in entries if self._matches(entry, text.strip().lower())]
+        if not found:
+            raise UsageError(f"There is no recording {text} in the library.", "'earwitness list' shows what there is.")
+        if len(found) > 1:
+            names = ", ".join(f"{entry.device[:8]}/{entry.seq} ({entry.recording_id[:8]})" for entry in found[:5])
+            raise UsageError(f"{text} could be {len(found)} recordings: {names}.", "Give the longer name.")
+        return found[0]
+
+    def _matches(self, entry: Entry, text: str) -> bool:
+        if text.isdigit() and len(text) < 8:
+            return entry.seq == int(text)
+        device, slash, number = text.rpartition("/")
+        if slash:
+            return number.isdigit() and entry.seq == int(number) and device != "" and entry.device.startswith(device)
+        return text == entry.path.name or (len(text) >= _ID_LETTERS and entry.recording_id.startswith(text))
+
+    # -- what the owner's key and the owner add ------------------------------------------------------------------
+
+    def remember(self, entry: Entry, **values: Any) -> Entry:
+        """Keep what opening a recording told (columns of `Row`) for the list."""
+        self._index.change(entry.path.name, **values)
+        return Entry(entry.path, replace(entry.row, **values))
+
+    def annotate(
+        self, entry: Entry, kind: str, text: str, *, mark: int | None = None, at_s: float | None = None
+    ) -> Note:
+        """Add a title or a note. Earlier ones stay in the file; the newest title counts."""
+        note = Note(kind, text, mark, at_s, datetime.now(UTC).isoformat(timespec="seconds"))
+        line = json.dumps(note.__dict__, ensure_ascii=False) + "\n"
+        path = entry.path.with_suffix(".notes.jsonl")
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "ab") as file:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if kind == "label" and mark is None:
+            self._index.change(entry.path.name, label=text or None)
+        return note
+
+    def notes(self, entry: Entry) -> list[Note]:
+        """All titles and notes, oldest first."""
+        return self._notes(entry.path)
+
+    def mark_labels(self, entry: Entry) -> dict[int, str]:
+        """The newest title of each mark that has one."""
+        titles = {note.mark: note.text for note in self.notes(entry) if note.kind == "label" and note.mark is not None}
+        return {mark: text for mark, text in titles.items() if text}
+
+    def _notes(self, path: Path) -> list[Note]:
+        try:
+            lines = path.with_suffix(".notes.jsonl").read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        notes = []
+        for line in lines:
+            try:
+                notes.append(Note(**json.loads(line)))
+            except (ValueError, TypeError):
+                continue  # a line torn by a crash
+        return notes
