@@ -13,6 +13,9 @@ def feed() -> None:
 def note_fault(code: int) -> None:
     """Keep a fault code where a reset does not wipe it."""
 
+def crashed(error: Exception) -> None:
+    """Keep that an error ended the program, as a fault code; the virtual recorder also shows which. Never shown on the cable."""
+
 def last_fault() -> int:
     """The code kept before the last reset, 0 for none; clears it."""
 

@@ -1,0 +1,233 @@
+"""The recording that is being made: sealed pages to the card, checkpoints between them, the journal ahead of both.
+
+Why a power cut at any moment loses at most a second: before page 0 is written the journal knows the recording as open;
+pages go to space that the FAT already gives to the file; the final note is in the journal before it is on the card. What
+stands on the card then is recovered at the next start (store/recovery.py).
+"""
+
+from struct import pack
+
+from micropython import const
+
+from recorder import capture as events
+from recorder.hal import battery, card, clock, light, mic, motor, power
+from recorder.seal.log import LEAVES
+from recorder.seal.mac import sha256
+from recorder.store import journal as entries
+
+try:
+    from typing import TYPE_CHECKING
+except ImportError:
+    TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from recorder.capture import Capture
+    from recorder.primer import Primed
+    from recorder.store.journal import Journal
+
+# STOP reasons, FORMAT.md
+SWITCH = const(1)
+BATTERY = const(2)
+CARD_FULL = const(3)
+HOST = const(4)
+ROLLOVER = const(5)
+
+# How a recording began, in META
+BY_SWITCH = "switch"
+BY_POWER = "power came back"
+
+EMPTY_MILLIVOLTS = const(3300)  # below it the cell has a few minutes left, and a card write may brown out
+
+_CHECKPOINT_MS = const(60_000)
+_LATE_LEAVES = const(32)  # most leaves between a checkpoint's last leaf and its page
+_SPARE_PAGES = const(24)  # kept free for the queue and the last checkpoints
+_SPARE_ENTRIES = const(32)  # journal entries kept for the end of a recording
+_CHECK_MS = const(5_000)
+_BATTERY_EVENT_MS = const(600_000)
+_LONGEST_MS = const(71 * 3600 * 1000)  # the microphone's sample counter ends at 74 h
+_MOST_PAGES = const(524_000)  # 2 GiB, where FAT tools begin to disagree
+_WARNINGS = (15, 10, 5)  # minutes left
+_PAGES_A_MINUTE = const(130)  # of speech, until this recording's own rate is known
+
+
+class Meta:
+    """What page 1 says of how the recording came to be."""
+
+    def __init__(self, boot_id: bytes, name: str, began: str) -> None:
+        self.boot_id = boot_id
+        self.name = name
+        self.began = began
+        self.anchors = []  # type: list[tuple[int, int, int, int]]  # (UTC µs, mono µs, error µs, source)
+        self.beacon = b""  # kind and 32 bytes
+
+
+class Running:
+    """One recording from the switch to its final note: `start`, `step` until `done`. A CardError ends it unfinished."""
+
+    def __init__(self, primed: "Primed", capture: "Capture", journal: "Journal") -> None:
+        self.seq = primed.header.seq
+        self.done = False
+        self.stopping = False
+        self.reason = 0  # STOP reason, once stopping
+        self.warned = 0  # warnings given, for the session to tell
+        self._header = primed.header
+        self._checkpoint = primed.checkpoint
+        self._log = primed.log
+        self._file = primed.file
+        self._capture = capture
+        self._journal = journal
+        self._indicated = -1
+
+    def start(self, meta: Meta) -> None:
+        """Take sound at once, then bring journal, page 0 and checkpoint 0 to where they belong."""
+        self._started = self._checkpointed = self._checked = self._battery_said = clock.ticks_ms()
+        self._capture.begin(self._header.sealer)
+        card.pump = self._capture.pump
+        header = self._header
+        self._journal.append(entries.OPEN, self.seq, header.recording_id + sha256(header.page) + header.prev)
+        self._say(meta)
+        self._file.begin(header.page, self._checkpoint)
+        self._pages = 2  # in the file
+
+    def mark(self, kind: int, time_us: int) -> None:
+        """Mark the moment `time_us` (µs since boot) as MARK kind 1, 2 or 3."""
+        sample = self._capture.sample_at(time_us)
+        self._capture.event(events.MARK, pack("<BQ", kind, sample), time_us)
+        if self._journal.room() > _SPARE_ENTRIES:
+            self._journal.append(entries.MARK, self.seq, pack("<IQB", self._pages + self._capture.queued, sample, kind))
+
+    def stop(self, reason: int) -> None:
+        """End the recording; `done` follows when the final note is on the card."""
+        if not self.stopping:
+            self.stopping = True
+            self.reason = reason
+            self._capture.stop(reason)
+
+    def abandon(self) -> None:
+        """The card is gone or broken: forget the keys, leave the rest to recovery."""
+        card.pump = None
+        self._capture.abandon()
+        self._file.abandon()
+
+    def step(self) -> None:
+        """A turn of the main loop. Raises CardError."""
+        capture = self._capture
+        while capture.pump():
+            if capture.queued:
+                self._write()
+        self._write()
+        if self._log.busy():
+            if self._log.step():
+                self._put_checkpoint()
+        elif self._log.pending and clock.since_ms(self._checkpointed) >= _CHECKPOINT_MS:
+            self._log.begin("running")
+        if self.stopping:
+            if not capture.running and not capture.queued:
+                self._finish()
+        elif clock.since_ms(self._checked) >= _CHECK_MS:
+            self._checked = clock.ticks_ms()
+            self._file.extend()
+            self._check_limits()
+
+    # --- pages and checkpoints -------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        capture, log = self._capture, self._log
+        while capture.queued:
+            if log.busy() and len(log.pending) >= _LATE_LEAVES:
+                self._sign()
+            page, leaf = capture.front()
+            self._file.append(page)
+            self._pages += 1
+            log.add(leaf)
+            capture.pop()
+            if not log.busy() and len(log.pending) >= LEAVES:
+                log.begin("running")
+
+    def _sign(self) -> None:
+        """Finish the checkpoint in hand; sound goes on being taken."""
+        while not self._log.step():
+            self._capture.pump()
+            power.feed()
+        self._put_checkpoint()
+
+    def _put_checkpoint(self) -> None:
+        log = self._log
+        self._journal.append(entries.CHECKPOINT, self.seq, pack("<I", log.n) + log.root)
+        self._file.append(log.page())
+        self._pages += 1
+        self._checkpointed = clock.ticks_ms()
+
+    def _finish(self) -> None:
+        log = self._log
+        if log.busy():
+            self._sign()
+        while len(log.pending) > LEAVES:
+            log.begin("running")
+            self._sign()
+        log.begin("end")
+        while not log.step():
+            power.feed()
+        # The note is in flash before it is on the card: a cut between the two is mended at the next start.
+        self._journal.append(entries.FINAL, self.seq, log.note)
+        self._file.append(log.page())
+        card.pump = None
+        self._file.close()
+        self.done = True
+
+    # --- what the recording says of itself -------------------------------------------------------------------------
+
+    def _say(self, meta: Meta) -> None:
+        firmware, version = power.version()
+        payload = firmware + meta.boot_id + pack("<I", mic.RATE_HZ)
+        for text in (version, mic.NAME, meta.name, meta.began):
+            data = text.encode()
+            payload += bytes((len(data),)) + data
+        say = self._capture.event
+        say(events.META, payload)
+        for utc_us, mono_us, error_us, source in meta.anchors:
+            say(events.CLOCK, pack("<qIB", utc_us, min(error_us, 0xFFFFFFFF), source), mono_us)
+        if meta.beacon:
+            say(events.BEACON, meta.beacon)
+        self._say_battery()
+        self._say_indicator()
+
+    def _say_battery(self) -> None:
+        self._battery_said = clock.ticks_ms()
+        self._capture.event(events.BATTERY, pack("<H", battery.millivolts()))
+
+    def _say_indicator(self) -> None:
+        """Whether the light was on and the motor works: the recording itself answers who asks if it was covert."""
+        indicated = light.working() | (motor.working() << 1)
+        if indicated != self._indicated:
+            self._indicated = indicated
+            self._capture.event(events.INDICATOR, pack("<BB", indicated & 1, indicated >> 1))
+
+    # --- limits ----------------------------------------------------------------------------------------------------
+
+    def minutes_left(self) -> int:
+        """Minutes until battery or card end this recording, at its own rate."""
+        minutes = clock.since_ms(self._started) // 60_000
+        rate = self._pages // minutes + 1 if minutes > 2 else _PAGES_A_MINUTE
+        left = (self._file.room_pages() - _SPARE_PAGES) // rate
+        by_battery = battery.minutes_left()
+        return left if by_battery < 0 else min(left, by_battery)
+
+    def _check_limits(self) -> None:
+        self._say_indicator()
+        if clock.since_ms(self._battery_said) >= _BATTERY_EVENT_MS:
+            self._say_battery()
+        millivolts = battery.millivolts()
+        if 0 < millivolts < EMPTY_MILLIVOLTS or battery.minutes_left() == 0:
+            self.stop(BATTERY)
+        elif self._file.room_pages() < _SPARE_PAGES:
+            self.stop(CARD_FULL)
+        elif (
+            clock.since_ms(self._started) > _LONGEST_MS
+            or self._pages > _MOST_PAGES
+            or self._journal.room() < _SPARE_ENTRIES
+        ):
+            self.stop(ROLLOVER)
+        else:
+            left = self.minutes_left()
+            due = sum(1 for minutes in _WARNINGS if left < minutes)
+            self.warned = max(self.warned, due)

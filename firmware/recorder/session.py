@@ -1,0 +1,335 @@
+"""The state machine: unpaired, idle, wait, primed, recording, muted, fault. It joins what a person does to what is done.
+
+Crash-only: a start after a power cut, a card put back and a first start all take the same way, `_make_ready`.
+"""
+
+import gc
+import sys
+
+from micropython import const
+
+from recorder import gestures, indicator, running
+from recorder.answers import Answers
+from recorder.capture import Capture
+from recorder.errors import CardError, EntropyFault, IdentityFault, RecorderError
+from recorder.gestures import Gestures
+from recorder.hal import battery, card, clock, power, rtc, switch
+from recorder.indicator import Indicator
+from recorder.link.service import Link
+from recorder.running import Meta, Running
+from recorder.store import journal as entries
+from recorder.store.journal import Journal
+from recorder.store.vault import Vault
+
+try:
+    from typing import TYPE_CHECKING
+except ImportError:
+    TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from recorder.primer import Primed
+    from recorder.seal.drbg import Drbg
+    from recorder.store.vault import Identity
+    from recorder.store.volume import Volume
+
+_RECORDING_TURN_MS = const(32)  # half a FLAC block
+_IDLE_TURN_MS = const(40)
+_RETRY_MS = const(2000)
+_REMIND_MS = const(60_000)
+_NOTICE_MS = const(120_000)  # "notice given" only in the first two minutes
+_CLOCK_CHIP = const(2)  # CLOCK source
+
+BATTERY_EMPTY = "battery empty"
+NOT_PAIRED = "not paired"
+SELF_TEST = "self-test failed"
+
+_SHAPES = {
+    BATTERY_EMPTY: indicator.BATTERY_LOW,
+    NOT_PAIRED: indicator.UNPAIRED,
+    SELF_TEST: indicator.SELF_TEST,
+    CardError.NONE: indicator.NO_CARD,
+    CardError.FULL: indicator.CARD_FULL,
+}
+
+# Modules that only an idle recorder needs: dropped before recording, because imported code lives in RAM.
+IDLE_SET = (
+    "recorder.primer",
+    "recorder.randomness",
+    "recorder.seal.age",
+    "recorder.seal.chacha20poly1305",
+    "recorder.seal.header",
+    "recorder.seal.hkdf",
+    "recorder.seal.x25519",
+    "recorder.store.recovery",
+    "recorder.store.seeds",
+)
+
+
+def drop_idle_set() -> None:
+    """Forget the modules of the idle set and give their memory back."""
+    for name in IDLE_SET:
+        if sys.modules.pop(name, None) is not None:
+            package, _, child = name.rpartition(".")
+            if hasattr(sys.modules[package], child):
+                delattr(sys.modules[package], child)
+    gc.collect()
+
+
+class Session:
+    """One power-up of the recorder. `run` never returns."""
+
+    def __init__(self) -> None:
+        self.indicator = Indicator()
+        self.gestures = Gestures()
+        self.capture = Capture()
+        self.vault = Vault()
+        self.journal = Journal()
+        self.identity = None  # type: Identity | None
+        self.drbg = None  # type: Drbg | None
+        self.boot_id = b""
+        self.volume = None  # type: Volume | None
+        self.running = None  # type: Running | None
+        self.anchor = None  # type: tuple[int, int, int, int] | None  # UTC, mono, error (µs), source
+        self.trouble = ""  # why no recording would start, "" if one would
+        self._primed = None  # type: Primed | None
+        self._hold_off = False  # a recording ended by itself: the switch goes off before the next
+        self._switch_was_on = False
+        self._began = running.BY_SWITCH
+        self._retry_ticks = clock.ticks_ms() - _RETRY_MS
+        self._link = Link(Answers(self))
+
+    def run(self) -> None:
+        """The main loop."""
+        power.radio_off()
+        self._wake()
+        while True:
+            power.feed()
+            self.step()
+            clock.idle(_RECORDING_TURN_MS if self.running else _IDLE_TURN_MS)
+
+    def step(self) -> None:
+        """One turn of the main loop."""
+        self._take_gestures()
+        if self.running is not None:
+            self._record(self.running)
+        else:
+            self._wait()
+        self._link.poll()
+        self.indicator.step()
+
+    def state_name(self) -> str:
+        """One word, for the link and the person."""
+        if self.running is not None:
+            return "muted" if self.capture.muted else "recording"
+        if self._primed is not None:
+            return "primed"
+        return "fault" if self.trouble == SELF_TEST else "idle" if self.trouble else "wait"
+
+    # --- getting ready ---------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """What a power-up does once: identity, random numbers, what the last run left behind."""
+        self._began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
+        code = power.last_fault()
+        if code:
+            self.journal.append(entries.FAULT, 0, b"reset after fault %d" % code)
+        try:
+            self.identity = self.vault.load()
+            self.stir(b"")
+        except (IdentityFault, EntropyFault) as error:
+            self.trouble = SELF_TEST
+            self.journal.append(entries.FAULT, 0, str(error).encode())
+
+    def stir(self, data: "bytes | bytearray") -> None:
+        """Make the generator anew over the seed in flash, fresh reads and `data`, and replace the seed. Raises EntropyFault."""
+        from recorder import randomness
+        from recorder.store.seeds import Seeds
+
+        seeds = Seeds()
+        drbg = randomness.gather(seeds.take(), data)
+        if self.drbg is not None:
+            drbg.reseed(self.drbg.generate(32))
+        seeds.put(drbg.generate(32))
+        self.drbg = drbg
+        if not self.boot_id:
+            self.boot_id = bytes(drbg.generate(16))
+
+    def _make_ready(self) -> None:
+        """From whatever was before to a primed recording. Sets `trouble` to what stands in the way."""
+        self.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
+        identity, drbg = self.identity, self.drbg
+        if self.trouble == SELF_TEST or drbg is None:
+            return
+        if identity is None:
+            self.trouble = NOT_PAIRED
+            return
+        if self._battery_empty():
+            self.trouble = BATTERY_EMPTY
+            return
+        try:
+            self._mount(identity)
+            from recorder.primer import Primed
+
+            self.journal.tidy()
+            self._primed = Primed(identity, self.journal, self.volume, drbg)
+            self.trouble = ""
+        except CardError as error:
+            self.volume = None
+            self.trouble = error.kind
+
+    def _mount(self, identity: "Identity") -> None:
+        """The card, and on it what a power cut left unfinished."""
+        if self.volume is None:
+            from recorder.store.recovery import recover
+            from recorder.store.volume import Volume
+
+            self.volume = Volume(card.open_card())
+            recover(self.journal, self.volume, identity)
+
+    def forget_primed(self) -> None:
+        """Throw the primed recording away; another is made when there is time."""
+        if self._primed is not None:
+            self._primed.forget()
+            self._primed = None
+
+    # --- not recording ---------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        on = switch.is_on()
+        turned_on = on and not self._switch_was_on
+        self._switch_was_on = on
+        if not on:
+            self._hold_off = False
+            self._began = running.BY_SWITCH
+        if self.volume is not None and not card.present():
+            self.forget_primed()
+            self.volume = None
+            self.trouble = CardError.NONE
+        if self._primed is None and clock.since_ms(self._retry_ticks) >= _RETRY_MS:
+            self._make_ready()
+            self._retry_ticks = clock.ticks_ms()
+        if on and not self._hold_off and self._primed is not None:
+            if self._battery_empty():
+                self.trouble = BATTERY_EMPTY
+            else:
+                self._start(self._primed)
+                return
+        if turned_on and self.trouble:
+            self.indicator.buzz(indicator.REFUSED)
+        self._show_waiting(on)
+
+    def _show_waiting(self, on: bool) -> None:
+        if self._link.is_open:
+            self.indicator.show(indicator.SYNCING)
+        elif not on:
+            self.indicator.show(indicator.OFF)
+        elif self.trouble:
+            self.indicator.show(_SHAPES.get(self.trouble, indicator.CARD_FAILED))
+        else:
+            self.indicator.show(indicator.WAIT)
+
+    def _battery_empty(self) -> bool:
+        return 0 < battery.millivolts() < running.EMPTY_MILLIVOLTS
+
+    # --- recording -------------------------------------------------------------------------------------------------
+
+    def _start(self, primed: "Primed") -> None:
+        self._primed = None
+        self._link.release()
+        drop_idle_set()
+        meta = Meta(self.boot_id, self.identity.name, self._began)
+        if self.anchor is not None:
+            meta.anchors.append(self.anchor)
+        chip = rtc.read()
+        if chip is not None:
+            meta.anchors.append((chip[0], clock.now_us(), chip[1], _CLOCK_CHIP))
+        self.indicator.show(indicator.RECORDING)
+        self.indicator.buzz(indicator.START)
+        self._warned = 0
+        self._reminded = self._started = clock.ticks_ms()
+        self.running = Running(primed, self.capture, self.journal)
+        try:
+            self.running.start(meta)
+        except RecorderError as error:
+            self._fail(error)
+
+    def _record(self, recording: Running) -> None:
+        if not switch.is_on():
+            self._switch_was_on = False
+            recording.stop(running.SWITCH)
+        try:
+            recording.step()
+        except CardError as error:
+            self._fail(error)
+            return
+        if recording.done:
+            self._finished(recording)
+            return
+        if recording.warned > self._warned:
+            self._warned = recording.warned
+            self.indicator.buzz(indicator.WARN)
+        if self.capture.muted and clock.since_ms(self._reminded) >= _REMIND_MS:
+            self._reminded = clock.ticks_ms()
+            self.indicator.buzz(indicator.REMIND)
+        if recording.stopping:
+            self.indicator.show(indicator.WAIT)
+        else:
+            self.indicator.show(indicator.MUTED if self.capture.muted else indicator.RECORDING)
+
+    def _finished(self, recording: Running) -> None:
+        """The final note is on the card. By itself only a rollover goes on into another recording."""
+        self.running = None
+        self._hold_off = recording.reason in (running.BATTERY, running.CARD_FULL, running.HOST)
+        if recording.reason == running.CARD_FULL:
+            self.trouble = CardError.FULL
+        if recording.reason == running.BATTERY:
+            self.trouble = BATTERY_EMPTY
+        self.indicator.buzz(indicator.STOPPED)
+        self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
+        self._retry_ticks = clock.ticks_ms() - _RETRY_MS
+
+    def _fail(self, error: RecorderError) -> None:
+        """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""
+        self.running.abandon()
+        self.running = None
+        self.volume = None
+        self.trouble = error.kind if isinstance(error, CardError) else SELF_TEST
+        self.indicator.show(_SHAPES.get(self.trouble, indicator.CARD_FAILED))
+        self.indicator.buzz(indicator.REFUSED)
+        self.journal.append(entries.FAULT, self.journal.newest_seq, self.trouble.encode())
+        self._retry_ticks = clock.ticks_ms()
+
+    # --- the button ------------------------------------------------------------------------------------------------
+
+    def _take_gestures(self) -> None:
+        gesture = self.gestures.poll()
+        while gesture:
+            if self.running is not None and not self.running.stopping:
+                self._gesture(self.running, gesture)
+            gesture = self.gestures.poll()
+
+    def _gesture(self, recording: Running, gesture: int) -> None:
+        buzz = self.indicator.buzz
+        at_us = self.gestures.time_us
+        if gesture == gestures.TOUCH:
+            buzz(indicator.TICK)
+        elif gesture == gestures.MUTE:
+            self._toggle_mute()
+        elif gesture == gestures.DISPUTED:
+            recording.mark(gestures.DISPUTED, at_us)
+            buzz(indicator.SECOND_TICK)
+        elif gesture == gestures.NOTICE and clock.since_ms(self._started) <= _NOTICE_MS:
+            recording.mark(gestures.NOTICE, at_us)
+            buzz(indicator.NOTICE)
+        else:
+            recording.mark(gestures.MARK, at_us)
+            if gesture == gestures.NOTICE:
+                buzz(indicator.TICK)
+
+    def _toggle_mute(self) -> None:
+        if self.capture.muted:
+            self.capture.unmute()
+            self.indicator.buzz(indicator.UNMUTE)
+        else:
+            self.capture.mute()
+            self._reminded = clock.ticks_ms()
+            self.indicator.buzz(indicator.MUTE)
