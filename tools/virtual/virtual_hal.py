@@ -18,7 +18,21 @@ import hal
 import recorder
 import world
 
-NAMES = ("battery", "button", "card", "clock", "entropy", "flash", "light", "mic", "motor", "power", "rtc", "switch", "usb")
+NAMES = (
+    "battery",
+    "button",
+    "card",
+    "clock",
+    "entropy",
+    "flash",
+    "light",
+    "mic",
+    "motor",
+    "power",
+    "rtc",
+    "switch",
+    "usb",
+)
 
 
 def setup(**settings):

@@ -58,7 +58,7 @@ def setup(**settings):
         "mic card flash events kept rtc boot base_us script speed port levers utc_us entropy read_only "
         "write_block_us read_block_us program_page_us erase_us count_us card_timeout_ms "
         "cut_at_write cut_at_card_write cut_at_flash_write cut_blocks torn "
-        "stall_at_write fail_writes fail_reads pull_at_write version"
+        "stall_at_write fail_writes fail_reads pull_at_write version main"
     ).split()
     for key in settings:
         if key not in known:

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import sys
 
 import world
 
 _WATCHDOG_US = 8000000
+_CRASHED = 1
 
 _version = None
 _fed_us = -1
@@ -71,6 +73,11 @@ def note_fault(code: int) -> None:
     if world.config.get("kept"):
         with open(world.config["kept"], "w") as file:
             file.write(str(code))
+
+
+def crashed(error: Exception) -> None:
+    sys.print_exception(error, sys.stderr)
+    note_fault(_CRASHED)
 
 
 def last_fault() -> int:
