@@ -1,0 +1,212 @@
+"""Run by MicroPython: the recorder's real link code, a session that only pretends, and a TCP port for a cable.
+
+    micropython link_harness.py <firmware folder> <settings.json>
+
+Prints one JSON line when it listens, then one for each thing that the link asks of the session. Reads one word and a
+value a line from stdin: `state recording`, `button 1`, `skip 6000` (milliseconds), `stall 1` (the host stops reading),
+`release`, `heap`, `quit`.
+"""
+
+import gc
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+sys.path.insert(0, sys.argv[1])
+with open(sys.argv[2]) as _file:
+    SETTINGS = json.load(_file)
+
+
+def tell(**what):
+    print(json.dumps(what))
+
+
+class Module:
+    pass
+
+
+skipped = 0
+clock = Module()
+clock.ticks_ms = lambda: (time.ticks_ms() + skipped) & 0x1FFFFFFF
+clock.since_ms = lambda ticks: (clock.ticks_ms() - ticks) & 0x1FFFFFFF
+clock.now_us = lambda: time.time_ns() // 1000 % 10**12 + skipped * 1000
+entropy = Module()
+entropy.system = os.urandom
+
+peer = None
+stalled = False
+usb = Module()
+
+
+def usb_read(into):
+    if peer is None:
+        return 0
+    try:
+        data = peer.recv(len(into))
+    except OSError:
+        return 0
+    if not data:
+        hang_up()
+        return 0
+    into[: len(data)] = data
+    return len(data)
+
+
+def usb_write(data):
+    if peer is None or stalled:
+        return 0
+    at = 0
+    give_up = time.ticks_ms() + 100
+    while at < len(data):
+        try:
+            at += peer.send(data[at:])
+        except OSError:
+            if time.ticks_ms() > give_up:
+                break
+            time.sleep_ms(1)
+    return at
+
+
+usb.read = usb_read
+usb.write = usb_write
+hal = __import__("recorder.hal", None, None, ("x",))
+for _name, _module in (("clock", clock), ("entropy", entropy), ("usb", usb)):
+    sys.modules["recorder.hal." + _name] = _module
+    setattr(hal, _name, _module)
+
+from recorder.errors import CardError
+from recorder.link.service import Link
+from recorder.seal import ed25519
+
+
+class Identity:
+    pass
+
+
+def identity(link_secret, receipt_key, recipients, name, epoch=1):
+    made = Identity()
+    made.seed = bytes.fromhex(SETTINGS["seed"])
+    made.public = ed25519.public_key(made.seed)
+    made.link_secret = link_secret
+    made.receipt_key = receipt_key
+    made.recipients = recipients
+    made.epoch = epoch
+    made.name = name
+    return made
+
+
+class Opened:
+    def __init__(self, seq):
+        self.seq = seq
+
+
+class Journal:
+    newest_seq = SETTINGS.get("newest", 0)
+    open = Opened(SETTINGS["open"]) if SETTINGS.get("open") else None
+
+    def prev_hash(self):
+        return bytes.fromhex(SETTINGS.get("hash", "00" * 32))
+
+
+class Volume:
+    def read_page(self, seq, page, into):
+        recording = SETTINGS["recordings"][str(seq)]
+        if page in recording.get("bad", ()):
+            raise CardError(recording.get("kind", "card failed"))
+        with open(recording["path"], "rb") as file:
+            file.seek(page * 4096)
+            assert file.readinto(into) == 4096
+
+
+class Session:
+    def __init__(self):
+        secret = SETTINGS.get("link_secret")
+        self.identity = None
+        if secret:
+            self.identity = identity(bytes.fromhex(secret), bytes(32), [bytes([1]) * 32], "test")
+        self.boot_id = bytes(range(16))
+        self.drbg = None
+        self.journal = Journal()
+        self.volume = Volume()
+        self.state = SETTINGS.get("state", "idle")
+        self.button = SETTINGS.get("button", 0)
+
+    def state_name(self):
+        return self.state
+
+    def status_fields(self):
+        return {"battery_mv": 3912, "minutes_left": 417, "card_free_pages": 7000, "faults": "none\nat all"}
+
+    def recordings(self, after):
+        for seq in sorted(int(text) for text in SETTINGS.get("recordings", {})):
+            if seq > after:
+                item = SETTINGS["recordings"][str(seq)]
+                yield seq, bytes.fromhex(item["id"]), item["pages"], item.get("state", 1), item.get("marks", ())
+
+    def button_is_held(self):
+        return bool(self.button)
+
+    def set_clock(self, utc_us, error_us, source):
+        tell(call="set_clock", utc_us=utc_us, error_us=error_us, source=source, wall_us=time.time_ns() // 1000)
+
+    def add_entropy(self, data):
+        tell(call="add_entropy", count=len(data), data=bytes(data).hex())
+
+    def pair(self, request):
+        tell(call="pair", name=request.name, recipients=[key.hex() for key in request.recipients])
+        self.identity = identity(request.link_secret, request.receipt_key, request.recipients, request.name)
+        return self.identity
+
+    def identify(self):
+        tell(call="identify")
+
+
+def hang_up():
+    global peer
+    peer.close()
+    poller.unregister(peer)
+    peer = None
+
+
+session = Session()
+link = Link(session)
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+port = SETTINGS["port"]
+listener.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+listener.listen(1)
+poller = select.poll()
+poller.register(listener, select.POLLIN)
+poller.register(sys.stdin, select.POLLIN)
+tell(listening=port, public=ed25519.public_key(bytes.fromhex(SETTINGS["seed"])).hex())
+
+while True:
+    if not link.poll():
+        poller.poll(20)
+    for item, _ in poller.poll(0):
+        if item is listener:
+            if peer is not None:
+                hang_up()
+            peer, _address = listener.accept()
+            peer.setblocking(False)
+            poller.register(peer, select.POLLIN)
+        elif item is sys.stdin:
+            line = sys.stdin.readline().split()
+            if not line or line[0] == "quit":
+                sys.exit(0)
+            value = line[1] if len(line) > 1 else ""
+            if line[0] == "state":
+                session.state = value
+            elif line[0] == "button":
+                session.button = int(value)
+            elif line[0] == "skip":
+                skipped += int(value)
+            elif line[0] == "stall":
+                stalled = value == "1"
+            elif line[0] == "release":
+                link.release()
+            gc.collect()
+            tell(done=line[0], open=link.is_open, dead=link.dead, heap=gc.mem_alloc(), modules=sorted(sys.modules))
