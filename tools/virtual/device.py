@@ -189,6 +189,25 @@ class VirtualRecorder:
             seen = len(self.events())
             self._boot_with(steps, origin_us)
 
+    def play(self, script: str) -> None:
+        """Begin a script from now and return at once; without power only the levers move."""
+        steps = parse(script)
+        if self.powered:
+            self._orders += 1
+            self._order(self._orders, steps, time.monotonic() + 10)
+            return
+        for step in steps:
+            if step.name in _LEVERS:
+                self._levers[step.name] = step.value
+
+    def lever(self, name: str) -> int:
+        """Where a lever stands: switch, card, button, ..."""
+        for event in reversed(self.events()):
+            if event["what"] == name:
+                self._levers[name] = event["value"]
+                break
+        return self._levers.get(name, 1 if name == "card" else 0)
+
     def close(self) -> None:
         self.power_off()
         self._cable.close()
@@ -221,9 +240,10 @@ class VirtualRecorder:
     def _order(self, order: int, steps: list[Step], until: float) -> int:
         while not self._cable.connected() and self.powered and time.monotonic() < until:
             time.sleep(0.01)
+        seen = len(self.events())
         self._cable.order({"id": order, "script": [[s.at_us, s.name, s.value] for s in steps if s.name != "power"]})
         while time.monotonic() < until:
-            for event in self.events():
+            for event in self.events()[seen:]:
                 if event["what"] == "script" and event["value"] == order:
                     return round(event["t"] * 1e6)
             if not self.powered:
@@ -237,6 +257,9 @@ class VirtualRecorder:
             for event in self.events()[seen:]:
                 if event["what"] == "done" and event["value"] == order:
                     return "done"
+                if event["what"] == "crash":
+                    time.sleep(0.05)
+                    raise VirtualRecorderError(self._said("the firmware crashed"))
                 if event["what"] == "power":
                     return str(event["value"])
             if not alive:

@@ -6,8 +6,8 @@ _HERE = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
 sys.path.insert(0, _HERE)
 sys.path.insert(0, _HERE + "/../../firmware")
 
-import virtual_hal  # noqa: E402, F401
-import world  # noqa: E402
+import virtual_hal  # noqa: F401
+import world
 
 _MAIN = world.config.get("main") or _HERE + "/../../firmware/main.py"
 

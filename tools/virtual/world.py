@@ -28,6 +28,41 @@ levers = {}  # what the script moves: switch, button_down, card, battery_mv, ...
 edges = []  # button edges not yet handed out: (1 pressed | 0 released, time)
 writes = 0  # card and flash writes together
 
+_SETTINGS = (
+    "mic",
+    "card",
+    "flash",
+    "events",
+    "kept",
+    "rtc",
+    "boot",
+    "base_us",
+    "script",
+    "speed",
+    "port",
+    "levers",
+    "utc_us",
+    "entropy",
+    "read_only",
+    "write_block_us",
+    "read_block_us",
+    "program_page_us",
+    "erase_us",
+    "count_us",
+    "card_timeout_ms",
+    "cut_at_write",
+    "cut_at_card_write",
+    "cut_at_flash_write",
+    "cut_blocks",
+    "torn",
+    "stall_at_write",
+    "fail_writes",
+    "fail_reads",
+    "pull_at_write",
+    "version",
+    "main",
+)
+
 _events = None
 _wall0 = 0
 _virtual0 = 0
@@ -54,14 +89,8 @@ _LEVERS = {
 def setup(**settings):
     """Begin a new boot with these settings; unknown ones are refused so that a typo in a test is seen."""
     global config, now, script, cursor, tape_hook, edges, levers, writes, host_connected, _events, _pace
-    known = (
-        "mic card flash events kept rtc boot base_us script speed port levers utc_us entropy read_only "
-        "write_block_us read_block_us program_page_us erase_us count_us card_timeout_ms "
-        "cut_at_write cut_at_card_write cut_at_flash_write cut_blocks torn "
-        "stall_at_write fail_writes fail_reads pull_at_write version main"
-    ).split()
     for key in settings:
-        if key not in known:
+        if key not in _SETTINGS:
             raise ValueError("unknown setting of the virtual recorder: " + key)
     config = settings
     now = 0

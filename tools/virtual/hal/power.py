@@ -77,6 +77,7 @@ def note_fault(code: int) -> None:
 
 def crashed(error: Exception) -> None:
     sys.print_exception(error, sys.stderr)
+    world.log("crash", repr(error))
     note_fault(_CRASHED)
 
 

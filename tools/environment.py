@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Makes .venv at the top of the project, with every dependency pinned by hash, and the Debian packages that tests use.
+
+Runs on any Python from 3.11 with nothing installed. A second run does nothing unless a lock has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+TYPINGS = VENV / "typings"  # the chip's stubs, apart from what this Python imports
+_LOCKS = (ROOT / "tools" / "requirements.lock", ROOT / "tools" / "stubs.lock")
+_STAMP = VENV / "locks.sha256"
+_MINIMUM = (3, 11)
+
+# command -> Debian package, and what is skipped without it
+_PACKAGES = {
+    "flac": ("flac", "checks of FLAC files by the reference decoder"),
+    "age": ("age", "checks of envelopes by the reference program"),
+    "fsck.vfat": ("dosfstools", "checks of the card's file system"),
+    "espeak-ng": ("espeak-ng", "the check that the spoken sample can be made again"),
+    "sox": ("sox", "comparisons of sound by another program"),
+    "arecord": ("alsa-utils", "recording from a real microphone"),
+}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _wanted() -> str:
+    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+    for lock in (*_LOCKS, ROOT / "pyproject.toml"):
+        digest.update(lock.read_bytes())
+    return digest.hexdigest()
+
+
+def _pip(*arguments: str) -> None:
+    subprocess.run([str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-qq", *arguments], check=True, cwd=ROOT)
+
+
+def make_venv() -> None:
+    """Bring .venv in line with the locks."""
+    wanted = _wanted()
+    if _STAMP.exists() and _STAMP.read_text() == wanted and PYTHON.exists():
+        return
+    _say(f"environment: installing into {VENV} (some minutes, once)")
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True, clear=True)
+    _pip("install", "--require-hashes", "-r", str(_LOCKS[0]))
+    shutil.rmtree(TYPINGS, ignore_errors=True)
+    _pip("install", "--require-hashes", "--no-deps", "--target", str(TYPINGS), "-r", str(_LOCKS[1]))
+    _pip("install", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+    _STAMP.write_text(wanted)
+
+
+def find_tool(name: str) -> str | None:
+    """A program on the path or in the places of the administrator's programs."""
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
+
+
+def install_packages() -> None:
+    """Install missing Debian packages where that is possible, otherwise say what is missing and what it is for."""
+    missing = {name: about for name, about in _PACKAGES.items() if find_tool(name) is None}
+    if missing and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        _say(f"environment: installing {', '.join(package for package, _ in missing.values())}")
+        quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+        subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)  # type: ignore[call-overload]
+        for package, _ in missing.values():
+            subprocess.run(  # type: ignore[call-overload]
+                ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package],
+                check=False,
+                env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+                **quiet,
+            )
+        missing = {name: about for name, about in missing.items() if find_tool(name) is None}
+    for name, (package, purpose) in missing.items():
+        _say(f"environment: no `{name}` (Debian package {package}): {purpose} will be skipped")
+
+
+def use_environment() -> None:
+    """Go on in .venv's Python, made first if need be, unless this Python has the dependencies already."""
+    if Path(sys.prefix).resolve() == VENV.resolve():
+        return
+    if os.environ.get("EARWITNESS_ENVIRONMENT") == "own" and _has_dependencies():
+        return
+    _check_python()
+    make_venv()
+    os.environ["PATH"] = str(BIN) + os.pathsep + os.environ.get("PATH", "")
+    command = [str(PYTHON), *sys.argv]
+    if os.name == "nt":
+        sys.exit(subprocess.run(command, check=False).returncode)
+    os.execv(command[0], command)
+
+
+def _has_dependencies() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("soundfile", "soxr", "pyrage", "serial", "pytest"))
+
+
+def _check_python() -> None:
+    if sys.version_info < _MINIMUM:
+        sys.exit(
+            f"environment: Python {_MINIMUM[0]}.{_MINIMUM[1]} or later is needed, this is {sys.version.split()[0]}"
+        )
+
+
+def main() -> int:
+    _check_python()
+    try:
+        make_venv()
+    except subprocess.CalledProcessError as error:
+        _say(f"environment: pip failed ({error.returncode}); see its message above")
+        return 1
+    install_packages()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
