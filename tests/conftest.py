@@ -19,7 +19,7 @@ _PRELUDE = """
 import sys, json
 sys.path[:0] = [{firmware!r}, {virtual!r}]
 def emit(value):
-    print("\\x1eEMIT", json.dumps(value))
+    print("@EMIT", json.dumps(value))
 ARGS = json.loads({args!r})
 try:
     import virtual_hal
@@ -37,9 +37,13 @@ def mpy(tmp_path: Path) -> Callable[..., list[Any]]:
         prelude = _PRELUDE.format(firmware=str(FIRMWARE), virtual=str(VIRTUAL), args=json.dumps(args or {}))
         script.write_text(prelude + textwrap.dedent(source))
         done = subprocess.run(
-            ["micropython", "-X", f"heapsize={heap}", str(script)], capture_output=True, text=True, timeout=timeout, check=False
+            ["micropython", "-X", f"heapsize={heap}", str(script)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout[-2000:] + done.stderr[-4000:]
-        return [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("\x1eEMIT")]
+        return [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("@EMIT")]
 
     return run
