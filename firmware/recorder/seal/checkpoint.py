@@ -1,0 +1,113 @@
+"""Checkpoint pages: a signed note and the hashes that lead to its root. FORMAT.md, "Checkpoint page".
+
+| offset | size | field |
+|---|---|---|
+| 0 | 8 | magic `EWR1`, type 3, suite 1, zero |
+| 8 | 4 | n, leaves covered |
+| 12 | 16 | recording id |
+| 28 | 4 | p, leaves covered by the checkpoint before |
+| 32 | 2 | note length |
+| 34 | … | note; leaf hashes p to n - 1; compact range of the first p leaves, largest subtree first |
+| … | … | checkpoint 0 only: page 0 from its first byte to the end of its envelope, then page 0's device tag, 16 bytes |
+| … | | zero to 4096 |
+"""
+
+from struct import pack_into, unpack_from
+
+from micropython import const
+
+from recorder.errors import FormatError
+
+try:
+    from typing import TYPE_CHECKING
+except ImportError:
+    TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Sequence
+
+_PAGE_BYTES = const(4096)
+_HEAD = "<4sBBHI16sIH"
+_HEAD_BYTES = const(34)
+_MAGIC = b"EWR1"
+_CHECKPOINT = const(3)
+_SUITE = const(1)
+_MOST_LEAVES = const(64)
+_NOTE_BYTES = const(1024)  # more than any note of a recording can have
+_ENVELOPE_LENGTH = const(100)  # FORMAT.md "Page 0"
+_ENVELOPE = const(102)
+_ENVELOPE_BYTES = const(428)  # 134 + 98 n for at most 3 recipients
+_TAG_OFFSET = const(4080)
+_TAG_BYTES = const(16)
+
+
+def page(
+    recording_id: bytes,
+    n: int,
+    p: int,
+    note: bytes,
+    leaves: "Sequence[bytes]",
+    range_: "Sequence[bytes]",
+    header_page: "bytes | bytearray | None" = None,
+) -> bytearray:
+    """The page, 4096 bytes. `leaves` are hashes p to n - 1, `range_` that of the first p; `header_page` for checkpoint 0 only."""
+    out = bytearray(_PAGE_BYTES)
+    pack_into(_HEAD, out, 0, _MAGIC, _CHECKPOINT, _SUITE, 0, n, recording_id, p, len(note))
+    at = _HEAD_BYTES
+    out[at : at + len(note)] = note
+    at += len(note)
+    for hashes in (leaves, range_):
+        for node in hashes:
+            out[at : at + 32] = node
+            at += 32
+    if header_page is not None:
+        end = _ENVELOPE + unpack_from("<H", header_page, _ENVELOPE_LENGTH)[0]
+        out[at : at + end] = memoryview(header_page)[:end]
+        at += end
+        out[at : at + _TAG_BYTES] = memoryview(header_page)[_TAG_OFFSET:]
+    return out
+
+
+class Fields:
+    """What a checkpoint page says, every length checked, no hash and no signature."""
+
+    def __init__(self, page: "bytes | bytearray") -> None:
+        """Raises FormatError."""
+        if len(page) != _PAGE_BYTES:
+            raise FormatError("not a page")
+        magic, kind, suite, zero, self.n, self.recording_id, self.p, length = unpack_from(_HEAD, page, 0)
+        if magic != _MAGIC or kind != _CHECKPOINT or suite != _SUITE or zero:
+            raise FormatError("not a checkpoint")
+        first = self.p == 0
+        listed = self.n - self.p
+        if not 0 <= listed <= _MOST_LEAVES or length > _NOTE_BYTES or (first and self.n != 1):
+            raise FormatError("checkpoint out of bounds")
+        ones = 0
+        rest = self.p
+        while rest:
+            ones += rest & 1
+            rest >>= 1
+        at = _HEAD_BYTES + length
+        end = at + 32 * (listed + ones)
+        if end > _PAGE_BYTES:
+            raise FormatError("checkpoint out of bounds")
+        self.note = bytes(page[_HEAD_BYTES:at])
+        self.leaves = [bytes(page[start : start + 32]) for start in range(at, at + 32 * listed, 32)]
+        self.range = [bytes(page[start : start + 32]) for start in range(at + 32 * listed, end, 32)]
+        self.header_page = None  # type: bytearray | None  # page 0 as checkpoint 0 holds it
+        if first:
+            size = _ENVELOPE + unpack_from("<H", page, end + _ENVELOPE_LENGTH)[0]
+            if size > _ENVELOPE + _ENVELOPE_BYTES:
+                raise FormatError("envelope out of bounds")
+            header = bytearray(_PAGE_BYTES)
+            header[:size] = page[end : end + size]
+            end += size
+            header[_TAG_OFFSET:] = page[end : end + _TAG_BYTES]
+            end += _TAG_BYTES
+            self.header_page = header
+        if any(page[end:]):
+            raise FormatError("checkpoint not zero to its end")
+
+
+def parse(page: "bytes | bytearray") -> Fields:
+    """What stands in a checkpoint page. Raises FormatError; reads nothing outside the page whatever it says."""
+    return Fields(page)
