@@ -18,6 +18,7 @@ _stage = bytearray(2 * _STAGE_SAMPLES)
 _tape = None
 _tape_at = 0  # tape position of sample 0, in samples
 _staged_from = -1  # tape position of the stage's first sample
+_read_at = 0  # where the tape's file stands, in samples
 _started_us = 0
 _filled = 0  # samples since start that are in the ring
 _running = False
@@ -50,10 +51,13 @@ def _fill() -> None:
 
 
 def _load() -> None:
+    global _read_at
     got = 0
     if _tape is not None:
-        _tape.seek(2 * _staged_from)
+        if _read_at != _staged_from:  # in order it needs no seek, which would allocate
+            _tape.seek(2 * _staged_from)
         got = _tape.readinto(_stage) or 0
+        _read_at = _staged_from + got // 2
     while got < len(_stage):
         _stage[got] = 0
         got += 1
@@ -64,12 +68,12 @@ def _position() -> int:
 
 
 def boot() -> None:
-    global _tape, _tape_at, _staged_from, _filled, _running
+    global _tape, _tape_at, _staged_from, _read_at, _filled, _running
     if _tape is not None:
         _tape.close()
     path = world.config.get("mic")
     _tape = open(path, "rb") if path else None
-    _tape_at = _filled = 0
+    _tape_at = _filled = _read_at = 0
     _staged_from = -1
     _running = False
     world.tape_position = _position
