@@ -10,20 +10,22 @@ no key, never changes, and tells a stranger nothing new. Dates are inside the en
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import struct
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from earwitness import places
 from earwitness.custody import Custody
-from earwitness.errors import FormatError, UsageError
+from earwitness.errors import EarwitnessError, FormatError, UsageError
 from earwitness.index import Index, Row
 
-_HEADER: Final = struct.Struct("<4sBB2xI16sQ32s32s")  # FORMAT.md, page 0
+if TYPE_CHECKING:
+    pass
+
 _ID_LETTERS: Final = 4
 
 
@@ -72,19 +74,12 @@ class Entry:
 
 
 def read_header(path: Path) -> tuple[str, str, int, str]:
-    """(recording id, device key, seq, short device name) from page 0, unverified: enough to give a file its place."""
-    import hashlib
+    """(recording id, device key, seq, short device name) from the header, unverified: enough to place a file."""
+    from earwitness.container import Container
 
-    with path.open("rb") as file:
-        data = file.read(_HEADER.size)
-    if len(data) < _HEADER.size:
-        raise FormatError(f"{path.name} is too short to be a recording.")
-    magic, kind, suite, page_bytes, recording_id, seq, _prev, device = _HEADER.unpack(data)
-    if magic != b"EWR1" or kind != 1:
-        raise FormatError(f"{path.name} is not an Earwitness recording.")
-    if suite != 1 or page_bytes != 4096:
-        raise FormatError(f"{path.name} is of a newer format than this program knows.", "Update earwitness.")
-    return recording_id.hex(), device.hex(), seq, hashlib.sha256(device).hexdigest()[:16]
+    header = Container(path).header
+    short = hashlib.sha256(header.device).hexdigest()[:16]
+    return header.recording_id.hex(), header.device.hex(), header.seq, short
 
 
 class Library:
@@ -128,7 +123,7 @@ class Library:
     def _read(self, path: Path, stat: os.stat_result) -> Row | None:
         try:
             recording_id, device, seq, _short = read_header(path)
-        except (FormatError, OSError):
+        except (EarwitnessError, OSError):
             return None  # a stray file; `doctor` names it
         label = next(
             (note.text for note in reversed(self._notes(path)) if note.kind == "label" and not note.mark), None

@@ -1,0 +1,154 @@
+"""The program `earwitness`: its commands, and what becomes of errors.
+
+One file per command in `commands/`; what takes time to import is imported when a command needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from earwitness import __version__
+from earwitness.commands import (
+    completion,
+    devices,
+    doctor,
+    export,
+    key,
+    label,
+    listing,
+    note,
+    pair,
+    play,
+    show,
+    status,
+    sync,
+    unpair,
+    verify,
+)
+from earwitness.console import command, console
+from earwitness.errors import EarwitnessError, UsageError
+
+_EXIT_CODES = (
+    "Exit codes: 0 ok · 1 other · 2 usage · 3 some items failed · 4 not complete or not continuous · 10 no recorder · "
+    "11 busy · 12 not paired or key missing · 13 not what was sealed · 14 unknown version · 130 interrupted"
+)
+
+app = typer.Typer(
+    name="earwitness",
+    help="Sync, verify, play and export the recordings of an Earwitness pocket recorder.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"earwitness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+@command
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _name, _function in (
+    ("devices", devices.devices),
+    ("pair", pair.pair),
+    ("unpair", unpair.unpair),
+    ("status", status.status),
+    ("sync", sync.sync),
+    ("list", listing.list_),
+    ("show", show.show),
+    ("verify", verify.verify),
+    ("play", play.play),
+    ("export", export.export),
+    ("label", label.label),
+    ("note", note.note),
+    ("doctor", doctor.doctor),
+    ("completion", completion.completion),
+):
+    app.command(_name)(command(_function))
+app.add_typer(key.app, name="key")
+
+
+def _fault(error: BaseException) -> int:
+    """A fault of ours: one sentence, the details where they can be found."""
+    from earwitness import places
+
+    text = "".join(traceback.format_exception(error))
+    where = ""
+    with contextlib.suppress(OSError):
+        path = places.state_dir() / "last-fault.txt"
+        path.write_text(f"earwitness {__version__}, Python {sys.version}, {sys.platform}\n{text}", "utf-8")
+        path.chmod(0o600)
+        where = f"The details are in {path}; -v prints them. Please report it."
+    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
+    place = f" ({os.path.basename(last[0].filename)}, line {last[0].lineno})" if last[0] else ""  # noqa: PTH119
+    console.error(EarwitnessError(f"A fault in the program: {type(error).__name__}{place}.", where))
+    if console.verbose:
+        print(text, file=sys.stderr)
+    return 1
+
+
+def _system(error: OSError) -> EarwitnessError:
+    name = f" {error.filename}" if error.filename else ""
+    hints = {
+        PermissionError: "This account may not do that there; 'earwitness doctor' says more.",
+        FileNotFoundError: "Check the name.",
+    }
+    hint = next((text for kind, text in hints.items() if isinstance(error, kind)), "")
+    return EarwitnessError(f"{error.strerror or error}:{name}" if name else str(error.strerror or error), hint)
+
+
+def _stop(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    console.reset()
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _stop)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    console.json = "--json" in arguments  # known early, so that wrong words too are told as JSON
+    if not arguments:
+        arguments = ["--help"]
+    try:
+        code = app(args=arguments, standalone_mode=False, prog_name="earwitness")
+    except EarwitnessError as error:
+        console.error(error)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        console.say("Stopped. Nothing is left half-written.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # what typer raises for wrong words
+            console.error(UsageError(error.format_message(), "Add --help to see how it is used."))
+            return 2
+        if isinstance(error, OSError) and error.errno is not None and not console.verbose:
+            console.error(_system(error))
+            return 1
+        return _fault(error)
+    if code == 130:
+        console.say("Stopped. Nothing is left half-written.")
+    return code if isinstance(code, int) else 0

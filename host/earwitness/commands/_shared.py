@@ -1,0 +1,114 @@
+"""What several commands need: the library, the owner's key, and a recording that was checked before it is heard."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earwitness.console import console
+from earwitness.errors import UsageError
+from earwitness.keystore import Keystore
+from earwitness.library import Entry, Library
+
+if TYPE_CHECKING:
+    from earwitness.audio import Audio
+    from earwitness.identity import Identity
+    from earwitness.verify import Verdict
+
+
+def owner() -> Identity:
+    """The owner's key, unlocked."""
+    return Keystore().load(console.passphrase)
+
+
+def owner_if_at_hand() -> Identity | None:
+    """The owner's key, or None where there is none or nobody can be asked for its passphrase."""
+    store = Keystore()
+    info = store.info()
+    if info is None:
+        return None
+    if info.kept == "passphrase" and console.passphrase_fd is None and not sys.stdin.isatty():
+        console.say("The key is locked and nobody can be asked: checking without it.")
+        return None
+    return store.load(console.passphrase)
+
+
+def pinned_key(device_key: str) -> bytes | None:
+    """The recorder's public key if this computer is paired with it."""
+    from earwitness.devices import DeviceStore
+
+    known = (record.public for record in DeviceStore().all())
+    return next((public for public in known if public.hex() == device_key), None)
+
+
+def device_name(device_key: str) -> str:
+    """What the owner calls the recorder, or the start of its short key."""
+    from hashlib import sha256
+
+    from earwitness.devices import DeviceStore
+
+    for record in DeviceStore().all():
+        if record.public_key == device_key:
+            return record.name
+    return sha256(bytes.fromhex(device_key)).hexdigest()[:8]
+
+
+def target(library: Library, text: str) -> Entry | Path:
+    """A recording of the library, or a file elsewhere."""
+    path = Path(text)
+    if path.suffix == ".ewr" and path.is_file():
+        if path.absolute().parent == library.root:
+            return library.entry(path.absolute())
+        return path
+    return library.find(text)
+
+
+def check(item: Entry | Path, identity: Identity | None) -> Verdict:
+    """All answers about a recording."""
+    from earwitness.library import read_header
+    from earwitness.verify import verify
+
+    path = item.path if isinstance(item, Entry) else item
+    device = item.row.device_key if isinstance(item, Entry) else read_header(path)[1]
+    return verify(path, identity, pinned=pinned_key(device))
+
+
+def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:
+    """Keep for the list what a check told."""
+    if isinstance(item, Entry):
+        library.learn(item, verdict)
+
+
+def sound(item: Entry, *, allow_unverified: bool = False) -> Audio:
+    """The sound of a recording, checked first."""
+    from earwitness.audio import Audio
+
+    if allow_unverified:
+        console.say("Unverified: nothing vouches for what you hear.")
+    return Audio(item.path, owner(), allow_unverified=allow_unverified)
+
+
+def parse_time(text: str) -> float:
+    """Seconds from `90`, `1:30`, `1:02:03.5`."""
+    parts = text.strip().split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or any(number < 0 for number in numbers):
+        raise UsageError(f"{text} is not a time.", "Write seconds, or 1:30, or 1:02:03.5.")
+    total = 0.0
+    for number in numbers:
+        total = total * 60 + number
+    return total
+
+
+def mark_sample(audio: Audio, number: int) -> int:
+    """The sample of mark `number`, counted from 1."""
+    if not 1 <= number <= len(audio.marks):
+        count = len(audio.marks)
+        raise UsageError(
+            f"There is no mark {number}.", f"This recording has {count or 'no'} mark{'s' if count != 1 else ''}."
+        )
+    return int(audio.marks[number - 1].sample)

@@ -1,0 +1,43 @@
+"""A verdict in plain English: six answers, each with its reason, never one tick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from earwitness.chapters import clock, gap_title, mark_title
+from earwitness.console import console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from earwitness.verify import Verdict
+
+QUESTIONS: Final = (
+    ("intact", "Is it as it was sealed?"),
+    ("complete", "Is it the whole recording?"),
+    ("continuous", "Is anything missing inside?"),
+    ("in_sequence", "Is a recording missing around it?"),
+    ("when", "When was it made?"),
+    ("by", "Which recorder made it?"),
+)
+
+
+def answers(verdict: Verdict, *, details: bool) -> list[str]:
+    """The six answers as lines."""
+    lines = []
+    for name, question in QUESTIONS:
+        answer = getattr(verdict, name)
+        style = "good" if answer.ok else "bad" if answer.ok is False else "unsure"
+        lines.append(f"{question:35}{console.paint(answer.state, style)}")
+        lines.append(f"    {answer.reason}")
+        if details:
+            lines += [f"    - {detail}" for detail in answer.details]
+    return lines
+
+
+def marks(verdict: Verdict, labels: Mapping[int, str]) -> list[str]:
+    """Marks and silent spans, in order of time."""
+    found = [(mark.sample, mark_title(number, mark.kind, labels)) for number, mark in enumerate(verdict.marks, 1)]
+    found += [(gap.sample, gap_title("lost", gap.count)) for gap in verdict.losses]
+    found += [(gap.sample, gap_title("muted", gap.count)) for gap in verdict.mutes]
+    return [f"  {clock(sample):>11}  {title}" for sample, title in sorted(found)]

@@ -1,0 +1,98 @@
+"""`earwitness export`."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from earwitness.commands._shared import device_name, mark_sample, parse_time, sound
+from earwitness.console import console
+from earwitness.errors import UsageError
+from earwitness.library import Entry, Library
+from earwitness.progress import Progress
+
+RATE: Final = 16_000
+
+
+def export(
+    recording: Annotated[str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last'.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="name.flac, .wav or .opus; - is stdout.")
+    ],
+    mark: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the part around mark N.")] = None,
+    before: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long before the mark.")] = 30,
+    after: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long after the mark.")] = 60,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Only from this time, e.g. 1:02:03.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only up to this time.")] = None,
+    master: Annotated[bool, typer.Option("--master", help="The exact samples, not made louder.")] = False,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="flac, wav or opus, where the name does not say.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
+    unverified: Annotated[bool, typer.Option("--unverified", help="Export what failed verification.")] = False,
+) -> None:
+    """Make a copy that any program plays, with its marks as chapters and a list of moments beside it."""
+    from earwitness import exports
+
+    if mark is not None and (start or end):
+        raise UsageError("--mark and --from/--to contradict each other.", "--before and --after go with --mark.")
+    if form not in (None, *exports.FORMATS):
+        raise UsageError(f"There is no format {form}.", "Choose flac, wav or opus.")
+    pipe = output == "-"
+    kind = form or ("flac" if pipe else exports.kind_of(Path(output)))
+    if pipe and console.json:
+        raise UsageError("-o - and --json both want stdout.", "Export to a file.")
+    if pipe and sys.stdout.isatty():
+        raise UsageError("Sound cannot be shown in a terminal.", "Send it on: earwitness export ID -o - | player")
+    library = Library()
+    entry = library.find(recording)
+    audio = sound(entry, allow_unverified=unverified)
+    first, last = 0, None
+    if mark is not None:
+        at = mark_sample(audio, mark)
+        first, last = max(0, at - round(before * RATE)), min(audio.samples, at + round(after * RATE))
+    else:
+        first = round(parse_time(start) * RATE) if start else 0
+        last = round(parse_time(end) * RATE) if end else None
+    order = exports.Order(
+        kind=kind,
+        master=master,
+        first=first,
+        end=last,
+        labels=library.mark_labels(entry),
+        title=entry.row.label or "",
+        started=entry.started,
+        origin=_origin(entry),
+    )
+    length = (min(last, audio.samples) if last else audio.samples) - first
+    with Progress("export", 2 * length) as progress:
+        if pipe:
+            exports.stream(audio, sys.stdout.buffer, order, progress)
+        else:
+            target, beside = exports.export(audio, Path(output), order, overwrite=force, progress=progress)
+    part = "whole" if order.whole else f"{first / RATE:.1f} s to {(first + length) / RATE:.1f} s"
+    if pipe:
+        entry.custody.add("exported", to="a pipe", copy="exact" if master else "for listening", part=part)
+        return
+    digest = _sha256(target)
+    entry.custody.add(
+        "exported", file=target.name, copy="exact" if master else "for listening", part=part, sha256=digest
+    )
+    data = {"id": entry.recording_id, "file": str(target), "moments": str(beside), "sha256": digest, "part": part}
+    console.result(str(target), data)
+    console.say(f"{beside.name} lists its moments. {exports.READABLE}")
+
+
+def _origin(entry: Entry) -> str:
+    return f"Recording {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

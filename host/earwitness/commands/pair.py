@@ -1,0 +1,66 @@
+"""`earwitness pair`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earwitness.console import console
+
+_BUTTON_S = 60
+
+
+def pair(
+    name: Annotated[str, typer.Option(metavar="NAME", help="What you call the recorder.")] = "Recorder",
+    second: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AGE1…", help="Public key of a backup or a solicitor who may open recordings too; up to two."
+        ),
+    ] = None,
+    port: Annotated[str | None, typer.Option(metavar="PORT", help="Where it is plugged in, if not found.")] = None,
+    sheet: Annotated[Path | None, typer.Option(metavar="PDF", help="Where to save the recovery sheet.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Where to keep a new key: keyring, passphrase or file.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--no-passphrase", help="Keep a new key in a plain file.")] = False,
+) -> None:
+    """Make this computer, and your key, the recorder's owner. Hold its button while this runs."""
+    from earwitness.commands import key
+    from earwitness.devices import DeviceStore
+    from earwitness.identity import recipient_bytes
+    from earwitness.pairing import open_recorder
+    from earwitness.pairing import pair as pair_recorder
+
+    others = [recipient_bytes(text) for text in second or []]
+    with open_recorder(port) as recorder:
+        identity = key.make(sheet, keep, plain)
+        if not others and not console.json and not console.quiet and second is None:
+            console.say(
+                "A second key (backup, solicitor) can be named with --second; without one, only yours opens them."
+            )
+        give_up = time.monotonic() + _BUTTON_S
+        asked = False
+
+        def wait() -> bool:
+            nonlocal asked
+            if not asked:
+                console.say("Hold the recorder's button down until it buzzes.")
+                asked = True
+            time.sleep(0.3)
+            return time.monotonic() < give_up
+
+        record = pair_recorder(
+            recorder, [identity.recipient_bytes, *others], DeviceStore(), name=name, wait_for_button=wait
+        )
+    data = {
+        "name": record.name,
+        "device": record.short_key,
+        "public_key": record.public_key,
+        "recipients": len(others) + 1,
+    }
+    console.result(f"{record.name} ({record.short_key}) is paired.", data)
+    console.say("Recordings from now on open with your key. 'earwitness sync' brings them here and sets its clock.")

@@ -1,0 +1,100 @@
+"""`earwitness verify`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earwitness.commands import _story
+from earwitness.commands._shared import check, learn, owner_if_at_hand, target
+from earwitness.console import console
+from earwitness.errors import EarwitnessError, UsageError
+from earwitness.library import Entry, Library
+from earwitness.progress import Progress
+
+if TYPE_CHECKING:
+    from earwitness.identity import Identity
+    from earwitness.verify import Verdict
+
+    Outcome = Verdict | EarwitnessError
+
+
+def verify(
+    recordings: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="Numbers, names, or .ewr files.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everything in the library, on every core.")] = False,
+    keyless: Annotated[bool, typer.Option("--keyless", help="As a stranger would, without your key.")] = False,
+) -> None:
+    """Check that recordings are whole and unedited, and say what follows from what."""
+    if bool(recordings) == all_:
+        raise UsageError("Say which recordings to verify.", "Numbers or files, or --all.")
+    library = Library()
+    items: list[Entry | Path] = (
+        list(library.entries()) if all_ else [target(library, text) for text in recordings or []]
+    )
+    identity = None if keyless else owner_if_at_hand()
+    total = sum(_path(item).stat().st_size for item in items)
+    codes, data, blocks, done = [], [], [], 0
+    with Progress("verify", total) as progress:
+        for item, outcome in _outcomes(items, identity):
+            done += _path(item).stat().st_size
+            progress(done)
+            codes.append(outcome.exit_code)
+            blocks.append(_text(item, outcome, short=all_))
+            data.append(_data(item, outcome))
+            if not isinstance(outcome, EarwitnessError):
+                learn(library, item, outcome)
+                if isinstance(item, Entry):
+                    state = f"{outcome.intact.state}, {outcome.complete.state}"
+                    item.custody.add("verified", result=state, key="no" if identity is None else "yes")
+    console.result("\n".join(blocks), data)
+    bad = [code for code in codes if code]
+    if bad:
+        raise typer.Exit(bad[0] if len(codes) == 1 or len(set(codes)) == 1 else 3)
+
+
+def _path(item: Entry | Path) -> Path:
+    return item.path if isinstance(item, Entry) else item
+
+
+def _check(item: Entry | Path, identity: Identity | None) -> Outcome:
+    try:
+        return check(item, identity)
+    except EarwitnessError as error:
+        return error
+
+
+def _outcomes(items: list[Entry | Path], identity: Identity | None) -> Iterator[tuple[Entry | Path, Outcome]]:
+    workers = min(len(items), os.cpu_count() or 1)
+    if workers < 2:
+        for item in items:
+            yield item, _check(item, identity)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from zip(items, pool.map(_check, items, [identity] * len(items)), strict=True)
+
+
+def _name(item: Entry | Path) -> str:
+    return f"Recording {item.seq}" if isinstance(item, Entry) else item.name
+
+
+def _text(item: Entry | Path, outcome: Outcome, *, short: bool) -> str:
+    if isinstance(outcome, EarwitnessError):
+        return f"{_name(item)}: {console.paint(outcome.message, 'bad')}"
+    if short:
+        style = "good" if outcome.exit_code == 0 else "bad" if outcome.exit_code == 13 else "unsure"
+        return f"{_name(item)}: {console.paint(f'{outcome.intact.state}, {outcome.complete.state}', style)}"
+    return "\n".join([console.paint(_name(item), "bold"), *_story.answers(outcome, details=True)])
+
+
+def _data(item: Entry | Path, outcome: Outcome) -> dict[str, object]:
+    data: dict[str, object] = {"path": str(_path(item)), "exit_code": outcome.exit_code}
+    if isinstance(outcome, EarwitnessError):
+        return data | {"verdict": None, "error": outcome.message}
+    return data | {"verdict": outcome.to_json()}

@@ -1,0 +1,196 @@
+"""Copies that leave the library: readable by anyone, and saying so.
+
+By default a listening copy (listening.py); with `master` the samples exactly as the recorder stored them. A span may be
+cut out, by times or around a mark. Beside every file goes `<name>.moments.txt`: marks, times, dates and gaps. A file
+appears under its name when it is whole, or not at all (atomic.py).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from earwitness import chapters
+from earwitness.chapters import RATE, clock
+from earwitness.errors import UsageError
+
+if TYPE_CHECKING:
+    from earwitness.audio import Audio
+    from earwitness.listening import Samples
+
+FORMATS: Final = {
+    "flac": ("FLAC", "PCM_16"),
+    "wav": ("WAV", "PCM_16"),
+    "opus": ("OGG", "OPUS"),
+}
+READABLE: Final = "This copy is not encrypted: anyone who has it can listen to it."
+PROCESSED: Final = (
+    "Processed for listening: made louder and evener, 40 Hz to 7.5 kHz. Every moment is where it is in the recording."
+)
+UNPROCESSED: Final = "The samples exactly as the recorder stored them."
+Progress = Callable[[int], None]  # called with samples done, of 2 × length for a listening copy
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted. Times in samples of the recording; `end` None for its end."""
+
+    kind: str = "flac"
+    master: bool = False
+    first: int = 0
+    end: int | None = None
+    labels: Mapping[int, str] = field(default_factory=dict)
+    title: str = ""
+    started: datetime | None = None
+    origin: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is cut away."""
+        return self.first == 0 and self.end is None
+
+
+def kind_of(path: Path) -> str:
+    """The format that a file name asks for."""
+    kind = {"oga": "opus", "ogg": "opus"}.get(path.suffix[1:].lower(), path.suffix[1:].lower())
+    if kind not in FORMATS:
+        raise UsageError(f"{path.name}: cannot tell the format from the name.", "End it with .flac, .wav or .opus.")
+    return kind
+
+
+def span_blocks(audio: Audio, first: int, end: int) -> Iterator[Samples]:
+    """The recording's samples from `first` to `end`, losses and mutes as silence."""
+    position = 0
+    for block in audio.blocks():
+        low, high = max(first - position, 0), min(end - position, len(block))
+        if low < high:
+            yield block[low:high]
+        position += len(block)
+        if position >= end:
+            return
+
+
+def listening_blocks(audio: Audio, first: int, end: int, progress: Progress = lambda _n: None) -> Iterator[Samples]:
+    """The same span as a listening copy. Two passes over the recording."""
+    from earwitness import listening
+
+    done = 0
+
+    def counted() -> Iterator[Samples]:
+        nonlocal done
+        for block in span_blocks(audio, first, end):
+            done += len(block)
+            progress(done)
+            yield block
+
+    silent = [(gap.sample - first, gap.count) for gap in audio.gaps]
+    plan = listening.measure(counted(), silent)
+    yield from listening.render(counted, plan)
+
+
+def _tags(audio: Audio, order: Order, end: int) -> dict[str, str]:
+    tags = {
+        "TITLE": order.title or order.origin or "Recording",
+        "COMMENT": f"{UNPROCESSED if order.master else PROCESSED} {READABLE}",
+        "ENCODED_BY": "Earwitness",
+    }
+    if order.origin:
+        tags["DESCRIPTION"] = order.origin
+    if not order.whole:
+        tags["EXCERPT"] = f"{clock(order.first)} to {clock(end)} of {clock(audio.samples)}"
+    if order.started:
+        tags["DATE"] = (order.started + timedelta(seconds=order.first / RATE)).isoformat(timespec="seconds")
+    return tags
+
+
+def _encode(file: IO[bytes], kind: str, blocks: Iterable[Samples]) -> None:
+    import soundfile
+
+    container, subtype = FORMATS[kind]
+    with soundfile.SoundFile(file, "w", RATE, 1, subtype, format=container) as out:
+        for block in blocks:
+            out.write(block)
+
+
+def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
+    """Write the copy with its tags into an empty, readable and seekable binary file."""
+    end = audio.samples if order.end is None else min(order.end, audio.samples)
+    if not 0 <= order.first < max(end, 1):
+        raise UsageError("There is nothing between those times.", f"The recording is {clock(audio.samples)} long.")
+    if order.master and order.kind == "opus":
+        raise UsageError("Opus cannot hold the exact samples.", "Use .flac or .wav with --master.")
+    if order.master and order.whole:
+        from earwitness import master
+
+        (master.write_master_flac if order.kind == "flac" else master.write_master_wav)(audio, file)
+    elif order.master:
+        _encode(file, order.kind, span_blocks(audio, order.first, end))
+    else:
+        _encode(file, order.kind, listening_blocks(audio, order.first, end, progress))
+    places = chapters.chapters(audio.marks, audio.gaps, order.first, end, order.labels)
+    tags = _tags(audio, order, end)
+    if order.kind == "flac":
+        chapters.tag_flac(file, places, tags, end - order.first)
+    elif order.kind == "wav":
+        chapters.tag_wav(file, places, tags)
+    else:
+        chapters.tag_opus(file, places, tags)
+
+
+def export(
+    audio: Audio, target: Path, order: Order, *, overwrite: bool = False, progress: Progress = lambda _n: None
+) -> tuple[Path, Path]:
+    """Write the copy under `target`, and its moments beside it; returns both paths."""
+    from earwitness.atomic import replacing
+
+    beside = target.with_name(f"{target.stem}.moments.txt")
+    if not overwrite and beside.exists():
+        raise UsageError(f"{beside.name} already exists.", "Choose another name, or add --force to replace both.")
+    with replacing(target, overwrite=overwrite) as file:
+        write(audio, file, order, progress)
+    with replacing(beside, overwrite=True) as file:
+        file.write(moments(audio, order, target.name).encode())
+    return target, beside
+
+
+def stream(audio: Audio, out: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
+    """Write the copy to a pipe. Lengths and tags stand at a file's start, so it is made in an unnamed file first."""
+    with tempfile.TemporaryFile() as file:
+        write(audio, file, order, progress)
+        file.seek(0)
+        while piece := file.read(1 << 20):
+            out.write(piece)
+    out.flush()
+
+
+def moments(audio: Audio, order: Order, name: str) -> str:
+    """Marks, times, dates and gaps as plain text."""
+    end = audio.samples if order.end is None else min(order.end, audio.samples)
+
+    def when(sample: int) -> str:
+        if order.started is None:
+            return ""
+        return f"{order.started + timedelta(seconds=sample / RATE):%Y-%m-%d %H:%M:%S} UTC"
+
+    part = "the whole recording" if order.whole else f"the part from {clock(order.first)} to {clock(end)}"
+    lines = [f"{name}: {part}, {clock(end - order.first)} long"]
+    lines += [text for text in (order.title, order.origin) if text]
+    lines += [f"Begins {when(order.first)} by the recorder's clock." if order.started else "Its date is not known."]
+    lines += [UNPROCESSED if order.master else PROCESSED, READABLE, "", "Marks"]
+    inside = [(number, mark) for number, mark in enumerate(audio.marks, 1) if order.first <= mark.sample < end]
+    for number, mark in inside:
+        title = chapters.mark_title(number, mark.kind, order.labels)
+        lines.append(f"  {clock(mark.sample - order.first)}  {when(mark.sample)}  {title}".rstrip())
+    lines += ["  none"] * (not inside) + ["", "Without sound"]
+    gaps = [gap for gap in audio.gaps if gap.sample < end and gap.sample + gap.count > order.first]
+    for gap in gaps:
+        start = max(gap.sample - order.first, 0)
+        lines.append(f"  {clock(start)}  {when(gap.sample)}  {chapters.gap_title(gap.reason, gap.count)}".rstrip())
+    lines += ["  nothing: sound throughout"] * (not gaps)
+    if not order.whole:
+        lines += ["", f"Times count from the start of this file; add {clock(order.first)} for those of the recording."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,63 @@
+"""How far a long command has come: a bar on a terminal, JSON lines with `--json`, nothing in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from earwitness.console import console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+_EVERY_S: Final = 0.25
+
+
+class Progress:
+    """`with Progress("verify", total) as progress: progress(done)`; `done` and `total` in any one unit."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = max(total, 1)
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._last = 0.0
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not console.json and not console.quiet:
+            from rich.console import Console as Screen
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:3.0f} %"),
+                TimeRemainingColumn(),
+                console=Screen(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(self._what, total=self._total)
+            self._bar.start()
+        return self
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self._last < _EVERY_S and done < self._total:
+            return
+        self._last = now
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done)
+        elif console.json and not console.quiet:
+            line = {"progress": self._what, "done": done, "total": self._total}
+            print(json.dumps(line), file=sys.stderr, flush=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
