@@ -96,10 +96,12 @@ def test_sample_path_calls_allocate_nothing(mpy, tmp_path: Path) -> None:
         import micropython
         from recorder.hal import mic, clock, button
         into = bytearray(8)
+        def path():
+            for _ in range(500):
+                mic.count(); clock.stamp(into, 0, 5); button.next_edge(into); clock.idle(3); clock.ticks_ms()
         mic.start()
         micropython.heap_lock()
-        for _ in range(500):
-            mic.count(); clock.stamp(into, 0, 5); button.next_edge(into); clock.idle(3); clock.ticks_ms()
+        path()
         micropython.heap_unlock()
         emit(mic.count())
         """,
