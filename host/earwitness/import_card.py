@@ -64,8 +64,8 @@ class _Image:
 
     def __init__(self, path: Path) -> None:
         try:
-            from fatfs import wrapper
-            from fatfs.diskio import Disk
+            from fatfs import wrapper  # type: ignore[import-untyped]
+            from fatfs.diskio import Disk  # type: ignore[import-untyped]
         except ImportError as error:
             raise EarwitnessError(
                 "Reading card images needs the package fatfs-ng.", "Install it, or mount the card and give its folder."
@@ -109,7 +109,7 @@ class _Image:
         self._raw.close()
 
     def files(self) -> list[tuple[str, int]]:
-        from fatfs.partition_extended import PartitionExtended
+        from fatfs.partition_extended import PartitionExtended  # type: ignore[import-untyped]
 
         card = PartitionExtended(self._partition)
         return [(name, int(card.stat("/" + name)["size"])) for name in card.listdir("/") if _NAME.fullmatch(name)]

@@ -1,7 +1,7 @@
-"""Pairing: a computer and a recorder agree who its owner is. Over the cable, the recorder's button held (LINK.md, "PAIR").
+"""Pairing: a computer and a recorder agree who its owner is. Over the cable, its button held (LINK.md, "PAIR").
 
-The order is such that a cut at any moment leaves nothing that cannot be taken up again: what will be sent is on the disk
-before it is sent, the recorder answers a repeated request again, and only then does the record of it appear.
+The order is such that a cut at any moment leaves nothing that cannot be taken up again: what will be sent is on the
+disk before it is sent, the recorder answers a repeated request again, and only then does the record of it appear.
 """
 
 from __future__ import annotations

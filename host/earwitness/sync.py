@@ -196,9 +196,7 @@ def _take(
     return Item(recording.seq, name, outcome, entry.path, verdict, bytes=size)
 
 
-def _copy(
-    source: Source, recording: Recording, part: Path, progress: Callable[[Progress], None] | None
-) -> bool:
+def _copy(source: Source, recording: Recording, part: Path, progress: Callable[[Progress], None] | None) -> bool:
     """Fill `part` to its last page; True if it began with what an earlier run had left."""
     total = recording.pages * PAGE_BYTES
     handle = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)

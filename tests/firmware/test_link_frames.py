@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import zlib
 
+from earwitness.link import frames
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from earwitness.link import frames
 
 _RUN = """
 from recorder.link import frames
@@ -38,15 +37,15 @@ def _valid(data: bytes) -> list[str]:
     """What the recorder must take from `data`, by the computer's parser and the recorder's own limit."""
     found = frames.Receiver().feed(data)
     return [
-        (frame.head + frame.payload).hex()
-        for frame in found
-        if len(frame.payload) + 2 + 4 <= frames.MAX_TO_RECORDER
+        (frame.head + frame.payload).hex() for frame in found if len(frame.payload) + 2 + 4 <= frames.MAX_TO_RECORDER
     ]
 
 
 def test_encodes_as_the_computer_does_at_every_critical_length(mpy):
     chance = random.Random(1)
-    samples = [bytes((1, 2)) + chance.randbytes(n) for n in (0, 1, 247, 248, 249, 250, 251, 252, 253, 254, 502, 503, 4100)]
+    samples = [
+        bytes((1, 2)) + chance.randbytes(n) for n in (0, 1, 247, 248, 249, 250, 251, 252, 253, 254, 502, 503, 4100)
+    ]
     samples += [bytes((7, 0)) + bytes(n) for n in (0, 1, 253, 254, 255, 4100)]
     samples += [bytes((7, 1)) + b"\xff" * n for n in (250, 251, 252, 504, 505, 4132)]
     out = mpy(_ENCODE, args={"frames": [data.hex() for data in samples]})

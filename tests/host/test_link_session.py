@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from link_device import SECRET, Device, Meddler, exchange
-
 from earwitness.errors import DeviceBusyError, EarwitnessError, FormatError, IntegrityError, KeyMissingError
 from earwitness.link import frames, messages
 from earwitness.link.channel import Channel
 from earwitness.link.client import DeniedError, LinkLostError, NotFoundError, Recorder
 from earwitness.link.messages import Recording
 from earwitness.link.transport import SerialTransport, SocketTransport
+from link_device import SECRET, Device, Meddler, exchange
 
 PAGES = 70
 HELLO = frames.encode(messages.HELLO, 7, b"EWLK\x01\x01")
@@ -153,9 +152,11 @@ def test_changed_versions_in_hello_break_the_proof(paired: Device) -> None:
     """A downgrade on the cable: each end must have seen the other's own range."""
 
     def widen(number: int, data: bytes) -> bytes:
-        return frames.encode(messages.HELLO, frames.Receiver().feed(data).__next__().request, b"EWLK\x00\x01") if (
-            number == 0
-        ) else data
+        return (
+            frames.encode(messages.HELLO, frames.Receiver().feed(data).__next__().request, b"EWLK\x00\x01")
+            if (number == 0)
+            else data
+        )
 
     with Recorder(Meddler(paired.url, out=widen)) as recorder, pytest.raises(DeniedError):
         recorder.authenticate(SECRET, paired.public)

@@ -6,6 +6,7 @@ The host proves first, so that a stranger who asks learns nothing; only then doe
 from struct import pack_into, unpack_from
 
 from micropython import const
+
 from recorder.seal import aesctr, hkdf, mac
 from recorder.seal.wipe import wipe
 

@@ -3,6 +3,7 @@
 from struct import pack_into, unpack_from
 
 from micropython import const
+
 from recorder.errors import CardError, LinkError
 from recorder.hal import clock
 from recorder.link import frames
@@ -15,6 +16,7 @@ except ImportError:
 
 if TYPE_CHECKING:
     from typing import Any
+
     from recorder.link.service import Link
 
 CLOCK = const(0x04)

@@ -32,7 +32,7 @@ def encoded_bytes(count: int) -> int:
 
 @micropython.viper
 def _cobs(source: ptr8, count: int, out: ptr8) -> int:  # type: ignore[name-defined]  # noqa: F821
-    """COBS of source[0:count] with a zero before and behind; returns the length. Twin: earwitness.link.frames.encode."""
+    """COBS of source[0:count], a zero before and behind; returns the length. Twin: earwitness.link.frames.encode."""
     out[0] = 0
     mark = 1  # where the length of the run in progress goes
     at = 2

@@ -1,12 +1,14 @@
-"""PAIR: what the host gives, what the recorder signs. LINK.md, "PAIR". Over the cable only, with a hand on the button."""
+"""PAIR: what the host gives, what the recorder signs (LINK.md, "PAIR"). Over the cable, with a hand on the button."""
 
 from binascii import hexlify
 
 from micropython import const
+
 from recorder.errors import LinkError
 from recorder.link.service import MALFORMED, PAIRED
 from recorder.link.status import base64, name_line
 from recorder.seal import ed25519, mac, note
+from recorder.seal.wipe import wipe
 
 try:
     from typing import TYPE_CHECKING
@@ -24,7 +26,8 @@ _NAME_BYTES = const(32)
 
 
 class Request:
-    """What the host asks to be paired with. `wipe.wipe(request.entropy)` once it is stirred in."""
+    """What the host asks to be paired with: .entropy .recipients .link_secret .receipt_key (bytes) .name (str).
+    `entropy` was handed to add_entropy before and is wiped by the time that `host.pair` sees the rest."""
 
     def __init__(self, payload: memoryview) -> None:
         at = 0
@@ -52,7 +55,7 @@ class Request:
         try:
             self.name = take(count).decode()
         except UnicodeError:
-            raise LinkError(MALFORMED, "PAIR malformed")
+            raise LinkError(MALFORMED, "PAIR malformed") from None
         if at != len(payload) or any(recipient == bytes(_KEY_BYTES) for recipient in self.recipients):
             raise LinkError(MALFORMED, "PAIR malformed")
 
@@ -85,6 +88,7 @@ def pair(host: "Any", payload: memoryview, out: bytearray) -> int:
     identity = host.identity
     if identity is None:
         host.add_entropy(request.entropy)  # first of all: the keys are made from it
+        wipe(request.entropy)
         identity = host.pair(request)
     elif not (
         mac.equal(identity.link_secret, request.link_secret)

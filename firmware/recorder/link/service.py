@@ -7,10 +7,12 @@ asked for and dropped by `release()` before a recording starts.
 import sys
 
 from micropython import const
+
 from recorder.errors import LinkError
 from recorder.hal import clock, entropy, usb
 from recorder.link import frames
 from recorder.link.channel import NONCE_BYTES, PROOF_BYTES, Channel
+from recorder.seal.wipe import wipe
 
 try:
     from typing import TYPE_CHECKING
@@ -66,19 +68,21 @@ class Link:
 
     `host` is the session. What is asked of it:
 
-        identity            vault.Identity or None (never paired): .seed .public .link_secret .receipt_key .recipients .epoch .name
+        identity            vault.Identity or None (never paired): .seed .public .link_secret .receipt_key .recipients
+                            .epoch .name
         boot_id             16 bytes, random at each boot
         drbg                drbg.Drbg, or None before pairing: .generate(n)
         journal             journal.Journal: .newest_seq .open .prev_hash()
         volume              volume: .read_page(seq, page, into) fills 4096 bytes; raises CardError or OSError
         state_name()        "idle" "primed" "recording" "muted" "syncing" "fault" "wait"
         status_fields()     dict of str to int or str: battery_mv, minutes_left, card_free_pages, waiting, faults ...
-        recordings(after)   iterator in order of (seq, id 16 bytes, file pages, state, marks) with seq > after; state 1 final,
-                            2 open, 3 freed; marks: sequence of file page numbers. Pages of an open one: as far as written
+        recordings(after)   iterator in order of (seq, id 16 bytes, file pages, state, marks) with seq > after; state
+                            1 final, 2 open, 3 freed; marks: sequence of file page numbers; pages up to and with the
+                            final checkpoint (of an open one: as far as written)
         button_is_held()    bool
         set_clock(utc_us, error_us, source)   UTC now; source 1 = host
         add_entropy(data)   stirs 32 to 64 bytes into the generator (before pairing: kept for the first one)
-        pair(request)       -> Identity: makes and stores it; request: pairing.Request. Raises LinkError or RecorderError
+        pair(request)       -> Identity: makes and stores it; request: pairing.Request. Raises RecorderError
         identify()          pulses the motor
     """
 
@@ -227,6 +231,7 @@ class Link:
             text = self.channel.unseal(frame, 2, count)
             if text is not None:
                 self._command(request, text)
+                wipe(text)  # entropy, for one
         elif self._state != _GREETED:
             return  # nothing but HELLO is answered
         elif kind == CHALLENGE and count == 2 + NONCE_BYTES:
@@ -234,7 +239,9 @@ class Link:
         elif kind == PROVE and count == 2 + PROOF_BYTES:
             self._prove(request, memoryview(frame)[2:count])
         elif kind == PAIR:
-            self._pair(request, memoryview(frame)[2:count])
+            payload = memoryview(frame)[2:count]
+            self._pair(request, payload)
+            wipe(payload)  # the link secret came in it
 
     def _drop(self) -> None:
         self.channel.close()

@@ -4,6 +4,7 @@ from binascii import b2a_base64, hexlify
 from struct import pack_into
 
 from micropython import const
+
 from recorder.hal import clock
 from recorder.seal import ed25519, note
 

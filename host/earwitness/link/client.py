@@ -1,4 +1,4 @@
-"""A recorder on the other end of a transport: prove, ask, read (LINK.md). Everything that is lost is asked for again."""
+"""A recorder on the other end of a transport: prove, ask, read (LINK.md). What is lost is asked for again."""
 
 from __future__ import annotations
 
@@ -67,28 +67,34 @@ class ClockSet:
     error_us: int
 
 
+_REFUSALS: Final[dict[int, tuple[type[EarwitnessError], str, str]]] = {
+    messages.BUSY: (DeviceBusyError, "The recorder is recording.", "Slide it off, then run the same again."),
+    messages.DENIED: (
+        DeniedError,
+        "The recorder is not paired with this computer.",
+        "Use the computer that it was paired with, or read its card in a card reader.",
+    ),
+    messages.BUTTON: (ButtonError, "The recorder waits for its button.", "Hold the button down while this runs."),
+    messages.PAIRED: (
+        AlreadyPairedError,
+        "The recorder is already paired.",
+        "Unpair it first, on the computer it belongs to.",
+    ),
+    messages.NOT_FOUND: (NotFoundError, "The recorder has no such page ({}).", ""),
+    messages.CARD: (EarwitnessError, "The recorder cannot read its card: {}.", "Push the card in until it clicks."),
+    messages.UNKNOWN: (FormatError, "The recorder does not do what it was asked: {}.", "Update its firmware."),
+    messages.MALFORMED: (FormatError, "The recorder does not understand what it was asked: {}.", "Update earwitness."),
+}
+
+
 def _refusal(payload: bytes) -> EarwitnessError:
-    code = payload[0] if payload else 0
     text = payload[1:].decode("utf-8", "replace")
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)[:120]
-    if code == messages.BUSY:
-        return DeviceBusyError("The recorder is recording.", "Slide it off, then run the same again.")
-    if code == messages.DENIED:
-        return DeniedError(
-            "The recorder is not paired with this computer.",
-            "Use the computer that it was paired with, or read its card in a card reader.",
-        )
-    if code == messages.BUTTON:
-        return ButtonError("The recorder waits for its button.", "Hold the button down while this runs.")
-    if code == messages.PAIRED:
-        return AlreadyPairedError("The recorder is already paired.", "Unpair it first, on the computer it belongs to.")
-    if code == messages.NOT_FOUND:
-        return NotFoundError(f"The recorder has no such page ({clean}).")
-    if code == messages.CARD:
-        return EarwitnessError(f"The recorder cannot read its card: {clean}.", "Push the card in until it clicks.")
-    if code in (messages.UNKNOWN, messages.MALFORMED):
-        return FormatError(f"The recorder does not know what it was asked: {clean}.", "Update its firmware.")
-    return EarwitnessError(f"The recorder reports a fault: {clean}.", "Run 'earwitness doctor --device'.")
+    kind, message, hint = _REFUSALS.get(
+        payload[0] if payload else 0,
+        (EarwitnessError, "The recorder reports a fault: {}.", "Run 'earwitness doctor --device'."),
+    )
+    return kind(message.format(clean), hint)
 
 
 class Recorder:
@@ -189,7 +195,7 @@ class Recorder:
     # ---- sessions
 
     def hello(self) -> tuple[int, int]:
-        """Begin anew; returns the lowest and highest version that the recorder speaks. Raises FormatError if not ours."""
+        """Begin anew; returns the lowest and highest version that it speaks. Raises FormatError if ours is not among them."""
         self._channel = None
         ours = bytes((messages.VERSION, messages.VERSION))
         answer = self._ask(messages.HELLO, messages.MAGIC + ours)

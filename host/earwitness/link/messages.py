@@ -159,7 +159,7 @@ def parse_list(payload: bytes, after: int) -> tuple[list[Recording], bool]:
 
 
 def pairing_lines(
-    public: bytes, epoch: int, boot: str, link_secret: bytes, receipt_key: bytes, name: str, recipients: list[bytes]
+    public: bytes, epoch: int, boot: str, *, link_secret: bytes, receipt_key: bytes, name: str, recipients: list[bytes]
 ) -> list[str]:
     """The pairing note that a recorder must have signed for this request."""
     commitment = hmac.digest(link_secret, b"earwitness/v1/link/pairing" + public, sha256)
@@ -177,13 +177,21 @@ def pairing_lines(
 def parse_pairing(
     payload: bytes, link_secret: bytes, receipt_key: bytes, name: str, recipients: list[bytes]
 ) -> tuple[bytes, int, bytes]:
-    """Check the answer to PAIR, `public key | pairing note`; returns (public key, epoch, note). Raises IntegrityError."""
+    """Check the answer to PAIR, `public key | pairing note`; returns (public key, epoch, note)."""
     public, note = payload[:32], payload[32:]
     signed_note.refuse_weak_key(public)
     lines = open_note(note, public)
     epoch = _number(_value(lines, 1, "epoch"))
     boot = _value(lines, 2, "boot")
-    if lines != pairing_lines(public, epoch, boot, link_secret, receipt_key, name, recipients):
+    if lines != pairing_lines(
+        public,
+        epoch,
+        boot,
+        link_secret=link_secret,
+        receipt_key=receipt_key,
+        name=name,
+        recipients=recipients,
+    ):
         raise IntegrityError(
             "The recorder stored something else than it was given.", "Unpair it and pair again, with another cable."
         )
