@@ -1,0 +1,174 @@
+"""The sound of a recording: verified first, then opened page by page in constant memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from earwitness import body, pcm
+from earwitness.body import Body
+from earwitness.container import Container
+from earwitness.errors import FormatError, IntegrityError
+from earwitness.keys import Opener
+from earwitness.opening import PageOpener
+from earwitness.pcm import Samples
+from earwitness.stitch import Stitcher
+from earwitness.structure import Structure
+from earwitness.timeline import Gap, Mark, Timeline
+from earwitness.verdict import Verdict
+from earwitness.verify import verify
+
+__all__ = ["Audio", "Gap", "Mark"]
+
+_BATCH_PAGES = 32
+_SILENCE_SAMPLES = 1 << 16
+_HINT = "See `earwitness verify`. What cannot be proven is played or exported only if you ask for it."
+
+
+class Audio:
+    """A recording as sound. Only proven pages count, unless `allow_unverified`.
+
+    rate: samples a second. samples: all of them, gaps included. marks, gaps: in order. Gaps are silence of exact length:
+    lost, muted, or damaged since. verdict: what `verify` said.
+
+    Raises IntegrityError unless the file is what a recorder sealed (damaged pages among proven ones are gaps), and
+    KeyMissingError if `identity` does not open it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        identity: Opener,
+        *,
+        allow_unverified: bool = False,
+        pinned: bytes | None = None,
+    ) -> None:
+        self._container = Container(path)
+        self._identity = identity
+        self._allow = allow_unverified
+        self.verdict: Verdict = verify(path, identity, pinned=pinned)
+        if not allow_unverified and (self.verdict.intact.state == "not intact" or self.verdict.by.ok is False):
+            refusal = self.verdict.by if self.verdict.by.ok is False else self.verdict.intact
+            raise IntegrityError(refusal.reason, _HINT)
+        self.rate = self.verdict.rate
+        self.samples = self.verdict.samples
+        self.marks: list[Mark] = list(self.verdict.marks)
+        self.gaps: list[Gap] = list(self.verdict.gaps)
+        if allow_unverified:
+            timeline = Timeline()
+            for _ in self._pieces(timeline):
+                pass
+            self.rate, self.samples = timeline.rate, timeline.samples
+            self.marks, self.gaps = timeline.marks, timeline.gaps
+
+    def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
+        """Samples `first` to `end` (all by default) as int16 arrays of any length, gaps as silence."""
+        stop = self.samples if end is None else min(end, self.samples)
+        at = 0
+        for run in self._runs():
+            length = sum(map(_length, run))
+            if at + length > first:
+                for block in self._decoded(run):
+                    part = block[max(first - at, 0) : max(stop - at, 0)]
+                    at += len(block)
+                    if len(part):
+                        yield part
+            else:
+                at += length
+            if at >= stop:
+                return
+
+    def flac_frames(self) -> Iterator[bytes]:
+        """Consecutive frames of one valid FLAC stream, some at a time: the recorder's own wherever they can stay."""
+        stitcher = Stitcher(self.rate)
+        for run in self._runs():
+            yield from self._stitched(stitcher, run)
+        yield from stitcher.end()
+
+    def encoded(self, stitcher: Stitcher) -> Iterator[tuple[bytes, Samples]]:
+        """The frames and, beside them, the samples that they hold, in one pass; the two do not keep step exactly."""
+        for run in self._runs():
+            frames = b"".join(self._stitched(stitcher, run))
+            samples = np.concatenate(list(self._decoded(run)))
+            yield frames, samples
+        yield b"".join(stitcher.end()), np.zeros(0, np.int16)
+
+    def _pieces(self, timeline: Timeline) -> Iterator[Gap | Body]:
+        """Gaps and pages with sound, in order and without a gap between them."""
+        structure = Structure(self._container)
+        pages = PageOpener(self._container, self._identity)
+        for leaf in structure.leaves():
+            if not leaf.proven and not self._allow:
+                continue
+            try:
+                page = pages.open(leaf)
+                gaps = timeline.add(leaf.index, page)
+            except (FormatError, IntegrityError) as error:
+                if self._allow:
+                    continue
+                raise IntegrityError(f"Page {leaf.file_page} cannot be used: {error.message}.", _HINT) from error
+            yield from gaps
+            if page.samples:
+                yield page
+        if structure.survey.findings.failure_count and not self._allow:
+            raise IntegrityError("The file has changed while it was read.", _HINT)
+
+    def _runs(self) -> Iterator[list[Gap | Body]]:
+        """Pieces in runs of one kind that can be treated at once: frames, plain samples, or a stretch of silence."""
+        run: list[Gap | Body] = []
+        for piece in self._pieces(Timeline()):
+            if isinstance(piece, Gap):
+                if run:
+                    yield run
+                    run = []
+                for at in range(0, piece.count, _SILENCE_SAMPLES):
+                    count = min(_SILENCE_SAMPLES, piece.count - at)
+                    yield [Gap(piece.sample + at, count, piece.reason, piece.rate)]
+                continue
+            if run and (len(run) == _BATCH_PAGES or _codec(run[0]) != piece.codec):
+                yield run
+                run = []
+            run.append(piece)
+        if run:
+            yield run
+
+    def _decoded(self, run: list[Gap | Body]) -> Iterator[Samples]:
+        pages = [piece for piece in run if isinstance(piece, Body)]
+        if not pages:
+            yield np.zeros(sum(map(_length, run)), np.int16)
+        elif pages[0].codec == body.PCM16:
+            yield np.frombuffer(b"".join(page.audio for page in pages), "<i2").astype(np.int16)
+        else:
+            try:
+                yield pcm.decode(b"".join(page.audio for page in pages), sum(page.samples for page in pages), self.rate)
+            except IntegrityError:
+                for page in pages:
+                    yield self._decoded_page(page)
+
+    def _decoded_page(self, page: Body) -> Samples:
+        try:
+            return pcm.decode(page.audio, page.samples, self.rate)
+        except IntegrityError as error:
+            if self._allow:
+                return np.zeros(page.samples, np.int16)
+            seconds = page.first_sample / self.rate
+            raise IntegrityError(f"{error.message} (at {seconds:.1f} s)", _HINT) from error
+
+    def _stitched(self, stitcher: Stitcher, run: list[Gap | Body]) -> Iterator[bytes]:
+        for piece in run:
+            if isinstance(piece, Gap):
+                yield from stitcher.silence(piece.count)
+            elif piece.codec == body.PCM16:
+                yield from stitcher.samples(np.frombuffer(piece.audio, "<i2").astype(np.int16))
+            else:
+                yield from stitcher.frames(piece)
+
+
+def _length(piece: Gap | Body) -> int:
+    return piece.count if isinstance(piece, Gap) else piece.samples
+
+
+def _codec(piece: Gap | Body) -> int:
+    return -1 if isinstance(piece, Gap) else piece.codec

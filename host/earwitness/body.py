@@ -1,0 +1,61 @@
+"""The inside of an audio page, once decrypted (FORMAT.md, "Audio page")."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from earwitness import flac
+from earwitness.errors import FormatError
+
+PCM16, FLAC = 0, 1
+MAX_SAMPLES = 1 << 32  # 74 h at 16 kHz, where the recorder's counter ends; it rolls over before
+
+_FIXED = struct.Struct("<QQHHHBBII")
+_BODY_BYTES = 4016
+_ROOM_BYTES = _BODY_BYTES - _FIXED.size
+_ZEROS = bytes(_ROOM_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One page of sound. `first_sample` counts from 0 and includes lost and muted samples; `mono_us` is since boot."""
+
+    first_sample: int
+    mono_us: int
+    samples: int
+    lost_before: int
+    codec: int
+    events: bytes
+    audio: bytes
+    frames: tuple[flac.Frame, ...]  # where codec 1 has its frames in `audio`
+
+    @property
+    def end(self) -> int:
+        """Number of the sample after the last."""
+        return self.first_sample + self.samples
+
+
+def parse(plain: bytes) -> Body:
+    """A decrypted body (4016 bytes). Raises FormatError saying which rule it breaks."""
+    first, mono, samples, event_bytes, audio_bytes, codec, flags, lost, zero = _FIXED.unpack_from(plain)
+    used = event_bytes + audio_bytes
+    if flags or zero:
+        raise FormatError("fields that the format keeps zero are not")
+    if used > _ROOM_BYTES:
+        raise FormatError("events and audio are longer than the page")
+    if plain[_FIXED.size + used :] != _ZEROS[used:]:
+        raise FormatError("the padding is not zero")
+    events_end = _FIXED.size + event_bytes
+    audio = plain[events_end : _FIXED.size + used]
+    frames: tuple[flac.Frame, ...] = ()
+    if first + samples > MAX_SAMPLES:
+        raise FormatError("the sample count is beyond what a recorder can count to")
+    if codec == PCM16:
+        if audio_bytes != 2 * samples:
+            raise FormatError(f"{audio_bytes} bytes of PCM cannot be {samples} samples")
+    elif codec == FLAC:
+        frames = tuple(flac.frames(audio, first, samples))
+    else:
+        raise FormatError(f"codec {codec} is not known")
+    return Body(first, mono, samples, lost, codec, plain[_FIXED.size : events_end], audio, frames)

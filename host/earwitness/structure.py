@@ -1,0 +1,291 @@
+"""The structure of a file, which needs no key: what the recorder's signatures prove of it, and what is wrong.
+
+Leaves wait until a checkpoint lists their hashes; what it does not list, or lists otherwise, is damaged. So one bad page
+condemns one page. Memory is bounded by the leaves that may wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from earwitness import checkpoint, merkle, note, page
+from earwitness.checkpoint import MAX_LATE, Checkpoint
+from earwitness.container import Container
+from earwitness.errors import EarwitnessError
+from earwitness.findings import Findings
+
+MAX_UNPROVEN = 96  # leaves behind the last checkpoint: 64 that it would list and 32 that signing may take
+_MAX_NAMED = 100
+_MAX_WAITING = 1024  # leaves held while checkpoint after checkpoint is damaged; 4 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A page of sound in its place. Unproven ones are not vouched for by the recorder."""
+
+    index: int
+    file_page: int
+    page: bytes
+    digest: bytes
+    proven: bool
+
+
+@dataclass(slots=True)
+class _Waiting:
+    file_page: int
+    page: bytes
+    digest: bytes
+    hash: bytes
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the walk has found; whole once `Structure.leaves` is exhausted."""
+
+    findings: Findings
+    proven: int = 0  # leaves, the header included
+    proven_to: int = 0  # leaves that the newest good checkpoint covers
+    unproven: int = 0  # leaves behind it
+    damaged: int = 0  # pages that are spoilt, checkpoints too
+    checkpoints: int = 0
+    begins_sealed: bool = False  # checkpoint 0 is good and stands right behind the header
+    final: note.Note | None = None
+    final_whole: bool = False  # the page of the final note is good, not only the note
+    unused_pages: int = 0
+    debris: list[str] = field(default_factory=list)
+    debris_count: int = 0
+
+    def litter(self, text: str) -> None:
+        """Something torn that harms nothing; the first hundred are named."""
+        self.debris_count += 1
+        if self.debris_count <= _MAX_NAMED:
+            self.debris.append(text)
+
+
+class Structure:
+    """One walk over a container."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._header = container.header
+        self._tree = merkle.Tree()
+        self._waiting: dict[int, list[_Waiting]] = {}
+        self._held = 0
+        self._strangers: list[tuple[int, int, bool]] = []  # runs: first file page, pages, says that it is a checkpoint
+        self._emitted = 0  # index of the last leaf handed out
+        self._last_ours = 0  # newest file page that is plainly of this recording
+        self.survey = Survey(Findings())
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Every leaf from 1 on, indexes rising, the proven ones as soon as they are."""
+        survey, ours = self.survey, self._header.recording_id
+        if self._container.header_fault:
+            survey.damaged += 1
+            survey.findings.damage(self._container.header_fault)
+        for file_page, data in enumerate(self._container.pages()):
+            if file_page == 0:
+                self._wait(0, 0, self._header.page)
+                continue
+            begin = page.start(data)
+            mine = begin is not None and begin.recording_id == ours
+            if survey.final:
+                if mine:
+                    survey.findings.failure("a page of this recording stands behind its final note", file_page)
+                else:
+                    survey.unused_pages += 1
+            elif begin is None or not mine:
+                self._stranger(file_page)
+            elif begin.kind == page.AUDIO and 1 <= begin.number <= page.MAX_LEAVES:
+                self._last_ours = file_page
+                self._wait(begin.number, file_page, data)
+                if self._held > _MAX_WAITING:
+                    yield from self._give_up()
+            elif begin.kind == page.CHECKPOINT:
+                yield from self._checkpoint(file_page, data)
+            elif begin.kind == page.HEADER:
+                survey.findings.failure("a second header of this recording stands among its pages", file_page)
+            else:
+                self._stranger(file_page)
+        yield from self._close()
+
+    def _wait(self, index: int, file_page: int, data: bytes) -> None:
+        digest = page.digest(data)
+        leaf = _Waiting(file_page, data, digest, page.leaf_hash(data, digest))
+        self._waiting.setdefault(index, []).append(leaf)
+        self._held += 1
+
+    def _stranger(self, file_page: int, is_checkpoint: bool = False) -> None:
+        if self._strangers and not is_checkpoint:
+            first, count, kind = self._strangers[-1]
+            if first + count == file_page and not kind:
+                self._strangers[-1] = (first, count + 1, False)
+                return
+        self._strangers.append((file_page, 1, is_checkpoint))
+
+    def _checkpoint(self, file_page: int, data: bytes) -> Iterator[Leaf]:
+        try:
+            found = checkpoint.parse(data, self._header)
+        except EarwitnessError:
+            yield from self._damaged_checkpoint(file_page, data)
+            return
+        survey = self.survey
+        size = self._tree.size
+        if found.n < size or found.p < size:
+            survey.findings.failure("a checkpoint goes back behind the one before", file_page)
+            return
+        self._last_ours = file_page
+        between = self._between(found)
+        if between is None:
+            survey.findings.failure("two checkpoints, both signed by the recorder, contradict each other", file_page)
+            return
+        yield from self._prove(found.p, [*between, *found.leaves], found.note, file_page)
+        survey.checkpoints += 1
+        survey.begins_sealed |= file_page == 1 and found.n == 1
+        self._tree = found.tree()
+        survey.proven_to = found.n
+        if found.note.final:
+            survey.final, survey.final_whole = found.note, True
+
+    def _between(self, found: Checkpoint) -> list[bytes] | None:
+        """Hashes of the leaves that only a damaged checkpoint lists: empty strings where nothing proves them any more.
+
+        None if the range contradicts what is proven already.
+        """
+        size = self._tree.size
+        if found.p == size:
+            return [] if list(found.range) == self._tree.range() else None
+        hashes = [self._waiting[i][0].hash if i in self._waiting else b"" for i in range(size, found.p)]
+        if all(hashes) and self._tree.extended(hashes).range() == list(found.range):
+            return hashes
+        return [b""] * (found.p - size)
+
+    def _damaged_checkpoint(self, file_page: int, data: bytes) -> Iterator[Leaf]:
+        """A sector of a checkpoint is spoilt; where its signed note is whole, the leaves themselves can fit it."""
+        self._stranger(file_page, is_checkpoint=True)
+        signed = checkpoint.stray_note(data, self._header)
+        if signed is None or not self._tree.size <= signed.n <= self._tree.size + _MAX_WAITING:
+            return
+        hashes = [self._waiting[i][0].hash for i in range(self._tree.size, signed.n) if i in self._waiting]
+        if self._tree.size + len(hashes) != signed.n:
+            return
+        tree = self._tree.extended(hashes)
+        if tree.root() != signed.root:
+            return
+        self._last_ours = file_page
+        yield from self._prove(signed.n, hashes, signed, file_page)
+        self._tree = tree
+        self.survey.proven_to = signed.n
+        if signed.final:
+            self.survey.final = signed
+
+    def _prove(self, p: int, hashes: list[bytes], signed: note.Note, file_page: int) -> Iterator[Leaf]:
+        """Match waiting leaves with the hashes from the tree's size on; name what is spoilt, missing or too much."""
+        survey = self.survey
+        gap = p > self._tree.size and signed.n > p  # a checkpoint between, which has to be one of the spoilt pages
+        matched: list[tuple[int, _Waiting]] = []
+        extra: list[_Waiting] = []
+        missing = doubtful = 0
+        for index, wanted in enumerate(hashes, self._tree.size):
+            here = self._waiting.pop(index, [])
+            if here and not wanted:
+                doubtful += len(here)
+                continue
+            good = next((leaf for leaf in here if leaf.hash == wanted), None)
+            extra += [leaf for leaf in here if leaf is not good]
+            if good:
+                matched.append((index, good))
+            else:
+                missing += 1
+        last = max((leaf.file_page for _, leaf in matched), default=0)
+        extra += self._strays(signed.n, 0 if signed.final else MAX_LATE, last)
+        self._held = sum(map(len, self._waiting.values()))
+        if any(a.file_page > b.file_page for (_, a), (_, b) in pairwise(matched)):
+            survey.findings.failure("pages of this recording stand out of order", file_page)
+        if doubtful:
+            survey.findings.damage(
+                f"{doubtful} pages before page {file_page} of the file cannot be proven one by one any more,"
+                " because the checkpoint that lists them is damaged or missing"
+            )
+        self._name(missing, extra, gap, signed, last)
+        survey.proven += len(matched)
+        for index, leaf in matched:
+            if index > self._emitted:
+                self._emitted = index
+                yield Leaf(index, leaf.file_page, leaf.page, leaf.digest, True)
+
+    def _strays(self, n: int, late: int, last: int) -> list[_Waiting]:
+        """Take out what may not wait across a checkpoint over n leaves: stale, too far on, or out of place."""
+        strays: list[_Waiting] = []
+        for index in list(self._waiting):
+            here = self._waiting[index]
+            keep = [leaf for leaf in here if n <= index < n + late and leaf.file_page > last]
+            strays += [leaf for leaf in here if leaf not in keep]
+            if keep:
+                self._waiting[index] = keep
+            else:
+                del self._waiting[index]
+        return strays
+
+    def _name(self, missing: int, extra: list[_Waiting], gap: bool, signed: note.Note, last: int) -> None:
+        survey, findings = self.survey, self.survey.findings
+        runs, self._strangers = self._strangers, []
+        if signed.state in (note.RECOVERED, note.DAMAGED):  # torn by the power cut, behind the last leaf that was whole
+            torn = [run for run in runs if run[0] > last]
+            for first, count, _ in torn:
+                survey.litter(f"{_pages(first, count)} torn by the power cut")
+            runs = [run for run in runs if run[0] <= last]
+        spoilt = len(extra) + sum(count for _, count, kind in runs if not kind)
+        checkpoints = sum(kind for _, _, kind in runs)
+        for first, count, kind in runs:
+            what = "the checkpoint in it" if kind else "what stood there"
+            findings.damage(f"{_pages(first, count)} damaged: {what} cannot be read")
+        for leaf in extra:
+            findings.damage(f"page {leaf.file_page} is damaged: the recorder sealed something else there")
+        survey.damaged += spoilt + checkpoints
+        if gap and not checkpoints:
+            if spoilt <= missing:
+                findings.failure("a checkpoint is missing", last)
+            else:
+                spoilt -= 1
+        if missing > spoilt:
+            findings.gone(missing - spoilt, last)
+        elif len(extra) > missing:
+            findings.failure(f"{len(extra) - missing} pages too many stand among those of this recording", last)
+
+    def _give_up(self) -> Iterator[Leaf]:
+        self.survey.findings.failure(
+            f"more than {MAX_UNPROVEN} pages stand without a checkpoint of the recorder", self._last_ours
+        )
+        yield from self._unproven()
+
+    def _unproven(self) -> Iterator[Leaf]:
+        for index in sorted(self._waiting):
+            leaf = self._waiting[index][0]
+            if index > self._emitted:
+                self._emitted = index
+                self.survey.unproven += 1
+                yield Leaf(index, leaf.file_page, leaf.page, leaf.digest, False)
+        self._waiting.clear()
+        self._held = 0
+
+    def _close(self) -> Iterator[Leaf]:
+        survey, findings = self.survey, self.survey.findings
+        if not survey.proven_to:
+            findings.failure("no checkpoint of the recorder vouches for anything in this file", 0)
+        self._waiting.pop(0, None)
+        if survey.proven_to and max(self._waiting, default=0) >= survey.proven_to + MAX_UNPROVEN:
+            findings.failure(f"more than {MAX_UNPROVEN} pages stand behind the last checkpoint", self._last_ours)
+        yield from self._unproven()
+        for first, count, kind in self._strangers:
+            if kind or first < self._last_ours:
+                survey.litter(f"{_pages(first, count)} torn or not of this recording")
+            else:
+                survey.unused_pages += count
+        if self._container.odd_bytes:
+            survey.litter(f"{self._container.odd_bytes} bytes at the end are short of a page")
+
+
+def _pages(first: int, count: int) -> str:
+    return f"page {first} is" if count == 1 else f"pages {first} to {first + count - 1} are"
