@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from earwitness.audio import Gap, Mark
+    from earwitness.timeline import Gap, Mark
 
 RATE: Final = 16_000
-_KINDS: Final = {1: "moment", 2: "disputed", 3: "notice given"}
+_GAPS: Final = {"muted": "Off the record", "lost": "Sound lost", "damaged": "Sound damaged"}
 _MOST_TRACKS: Final = 254  # FLAC CUESHEET: track numbers 1 to 254, 255 is the lead-out
 
 
@@ -24,11 +24,6 @@ class Chapter:
 
     sample: int
     title: str
-
-
-def kind_name(kind: object) -> str:
-    """What a mark says, in words."""
-    return _KINDS.get(kind, f"kind {kind}") if isinstance(kind, int) else str(kind)
 
 
 def clock(sample: int) -> str:
@@ -45,14 +40,14 @@ def seconds_text(samples: int) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
-def mark_title(number: int, kind: object, labels: Mapping[int, str]) -> str:
+def mark_title(number: int, kind: str, labels: Mapping[int, str]) -> str:
     """`Mark 3: moment`, or the owner's title for it."""
-    return f"Mark {number}: {labels.get(number) or kind_name(kind)}"
+    return f"Mark {number}: {labels.get(number) or kind}"
 
 
 def gap_title(reason: str, samples: int) -> str:
     """What a silent span is."""
-    return f"{'Off the record' if reason == 'muted' else 'Sound lost'}, {seconds_text(samples)}"
+    return f"{_GAPS.get(reason, reason)}, {seconds_text(samples)}"
 
 
 def chapters(
@@ -128,6 +123,9 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 def tag_wav(file: IO[bytes], places: Sequence[Chapter], tags: Mapping[str, str]) -> None:
     """Cue points with names, and an INFO list, behind the samples of a finished WAV file."""
+    file.seek(0)
+    if file.read(4) != b"RIFF":
+        return  # RF64, beyond 4 GB: the list of moments stands beside the file
     points = b"".join(
         struct.pack("<II4sIII", number, place.sample, b"data", 0, 0, place.sample)
         for number, place in enumerate(places, 1)

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -99,8 +100,8 @@ def _fault(error: BaseException) -> int:
         path.write_text(f"earwitness {__version__}, Python {sys.version}, {sys.platform}\n{text}", "utf-8")
         path.chmod(0o600)
         where = f"The details are in {path}; -v prints them. Please report it."
-    last = traceback.extract_tb(error.__traceback__)[-1:] or [None]
-    place = f" ({os.path.basename(last[0].filename)}, line {last[0].lineno})" if last[0] else ""  # noqa: PTH119
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     console.error(EarwitnessError(f"A fault in the program: {type(error).__name__}{place}.", where))
     if console.verbose:
         print(text, file=sys.stderr)

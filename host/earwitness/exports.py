@@ -62,18 +62,6 @@ def kind_of(path: Path) -> str:
     return kind
 
 
-def span_blocks(audio: Audio, first: int, end: int) -> Iterator[Samples]:
-    """The recording's samples from `first` to `end`, losses and mutes as silence."""
-    position = 0
-    for block in audio.blocks():
-        low, high = max(first - position, 0), min(end - position, len(block))
-        if low < high:
-            yield block[low:high]
-        position += len(block)
-        if position >= end:
-            return
-
-
 def listening_blocks(audio: Audio, first: int, end: int, progress: Progress = lambda _n: None) -> Iterator[Samples]:
     """The same span as a listening copy. Two passes over the recording."""
     from earwitness import listening
@@ -82,7 +70,7 @@ def listening_blocks(audio: Audio, first: int, end: int, progress: Progress = la
 
     def counted() -> Iterator[Samples]:
         nonlocal done
-        for block in span_blocks(audio, first, end):
+        for block in audio.blocks(first, end):
             done += len(block)
             progress(done)
             yield block
@@ -128,7 +116,7 @@ def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lamb
 
         (master.write_master_flac if order.kind == "flac" else master.write_master_wav)(audio, file)
     elif order.master:
-        _encode(file, order.kind, span_blocks(audio, order.first, end))
+        _encode(file, order.kind, audio.blocks(order.first, end))
     else:
         _encode(file, order.kind, listening_blocks(audio, order.first, end, progress))
     places = chapters.chapters(audio.marks, audio.gaps, order.first, end, order.labels)

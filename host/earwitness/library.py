@@ -26,6 +26,9 @@ from earwitness.index import Index, Row
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from earwitness.verdict import Verdict
+
 _ID_LETTERS: Final = 4
 
 
@@ -204,6 +207,20 @@ class Library:
         """Keep what opening a recording told (columns of `Row`) for the list."""
         self._index.change(entry.path.name, **values)
         return Entry(entry.path, replace(entry.row, **values))
+
+    def learn(self, entry: Entry, verdict: Verdict) -> Entry:
+        """Keep for the list what a check told; what it could not tell (no key at hand) stays as it was."""
+        values: dict[str, Any] = {
+            "verdict": f"{verdict.intact.state}, {verdict.complete.state}",
+            "checked": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if verdict.opened:
+            values |= {
+                "started_us": verdict.started_us,
+                "duration_s": verdict.duration_s,
+                "marks": len(verdict.marks),
+            }
+        return self.remember(entry, **values)
 
     def annotate(
         self, entry: Entry, kind: str, text: str, *, mark: int | None = None, at_s: float | None = None

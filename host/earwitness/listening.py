@@ -109,10 +109,10 @@ def _silent(start: int, count: int, spans: Sequence[Span]) -> NDArray[np.bool_]:
 
 def loudness(power: Floats, gate: float = -70.0) -> float:
     """Integrated loudness in LUFS from mean K-weighted power of steps of 0.1 s (full scale 1); -inf if nothing."""
-    if len(power) < 4:
-        windows = np.array([power.mean()]) if len(power) else np.zeros(0)
-    else:
-        windows = np.convolve(power, np.full(4, 0.25), "valid")  # 400 ms, overlapping by three quarters
+    if not len(power):
+        return float("-inf")
+    size = min(4, len(power))
+    windows = np.convolve(power, np.full(size, 1 / size), "valid")  # 400 ms, overlapping by three quarters
     windows = windows[windows > 10 ** ((gate + 0.691) / 10)]
     if not len(windows):
         return float("-inf")

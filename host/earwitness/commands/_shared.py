@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earwitness.console import console
-from earwitness.errors import UsageError
+from earwitness.errors import KeyMissingError, UsageError
 from earwitness.keystore import Keystore
 from earwitness.library import Entry, Library
 
 if TYPE_CHECKING:
     from earwitness.audio import Audio
+    from earwitness.chain import Chain
     from earwitness.identity import Identity
-    from earwitness.verify import Verdict
+    from earwitness.verdict import Verdict
 
 
 def owner() -> Identity:
@@ -64,14 +65,15 @@ def target(library: Library, text: str) -> Entry | Path:
     return library.find(text)
 
 
-def check(item: Entry | Path, identity: Identity | None) -> Verdict:
-    """All answers about a recording."""
-    from earwitness.library import read_header
+def check(item: Entry | Path, identity: Identity | None, chain: Chain, pinned: bytes | None) -> Verdict:
+    """All answers about a recording; one that was sealed for other keys is checked as a stranger would."""
     from earwitness.verify import verify
 
     path = item.path if isinstance(item, Entry) else item
-    device = item.row.device_key if isinstance(item, Entry) else read_header(path)[1]
-    return verify(path, identity, pinned=pinned_key(device))
+    try:
+        return verify(path, identity, pinned=pinned, chain=chain)
+    except KeyMissingError:
+        return verify(path, None, pinned=pinned, chain=chain)
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:
@@ -86,7 +88,7 @@ def sound(item: Entry, *, allow_unverified: bool = False) -> Audio:
 
     if allow_unverified:
         console.say("Unverified: nothing vouches for what you hear.")
-    return Audio(item.path, owner(), allow_unverified=allow_unverified)
+    return Audio(item.path, owner(), allow_unverified=allow_unverified, pinned=pinned_key(item.row.device_key))
 
 
 def parse_time(text: str) -> float:

@@ -10,7 +10,7 @@ from earwitness.console import console
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from earwitness.verify import Verdict
+    from earwitness.verdict import Verdict
 
 QUESTIONS: Final = (
     ("intact", "Is it as it was sealed?"),
@@ -38,6 +38,5 @@ def answers(verdict: Verdict, *, details: bool) -> list[str]:
 def marks(verdict: Verdict, labels: Mapping[int, str]) -> list[str]:
     """Marks and silent spans, in order of time."""
     found = [(mark.sample, mark_title(number, mark.kind, labels)) for number, mark in enumerate(verdict.marks, 1)]
-    found += [(gap.sample, gap_title("lost", gap.count)) for gap in verdict.losses]
-    found += [(gap.sample, gap_title("muted", gap.count)) for gap in verdict.mutes]
+    found += [(gap.sample, gap_title(gap.reason, gap.count)) for gap in verdict.gaps]
     return [f"  {clock(sample):>11}  {title}" for sample, title in sorted(found)]

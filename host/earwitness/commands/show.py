@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from earwitness.commands import _story
+from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, device_name, learn, owner_if_at_hand
 from earwitness.console import console
 from earwitness.library import Library
@@ -18,7 +19,7 @@ def show(
     """Tell all about a recording: whole or not and why, marks, gaps, notes, and what happened to it here."""
     library = Library()
     entry = library.find(recording)
-    verdict = check(entry, owner_if_at_hand())
+    verdict = check(entry, owner_if_at_hand(), *Neighbours(library.entries()).of(entry))
     learn(library, entry, verdict)
     entry = library.entry(entry.path)
     history = entry.custody.read()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from earwitness.commands import _story
+from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, learn, owner_if_at_hand, target
 from earwitness.console import console
 from earwitness.errors import EarwitnessError, UsageError
@@ -18,10 +20,13 @@ from earwitness.library import Entry, Library
 from earwitness.progress import Progress
 
 if TYPE_CHECKING:
+    from earwitness.chain import Chain
     from earwitness.identity import Identity
-    from earwitness.verify import Verdict
+    from earwitness.verdict import Verdict
 
     Outcome = Verdict | EarwitnessError
+
+_WORTH_STARTING_BYTES: Final = 64 << 20  # below this, other processes take longer to start than to help
 
 
 def verify(
@@ -35,14 +40,13 @@ def verify(
     if bool(recordings) == all_:
         raise UsageError("Say which recordings to verify.", "Numbers or files, or --all.")
     library = Library()
-    items: list[Entry | Path] = (
-        list(library.entries()) if all_ else [target(library, text) for text in recordings or []]
-    )
+    entries = library.entries()
+    items: list[Entry | Path] = list(entries) if all_ else [target(library, text) for text in recordings or []]
     identity = None if keyless else owner_if_at_hand()
     total = sum(_path(item).stat().st_size for item in items)
     codes, data, blocks, done = [], [], [], 0
     with Progress("verify", total) as progress:
-        for item, outcome in _outcomes(items, identity):
+        for item, outcome in _outcomes(items, identity, Neighbours(entries)):
             done += _path(item).stat().st_size
             progress(done)
             codes.append(outcome.exit_code)
@@ -63,21 +67,23 @@ def _path(item: Entry | Path) -> Path:
     return item.path if isinstance(item, Entry) else item
 
 
-def _check(item: Entry | Path, identity: Identity | None) -> Outcome:
+def _check(job: tuple[Entry | Path, Identity | None, Chain, bytes | None]) -> Outcome:
     try:
-        return check(item, identity)
+        return check(*job)
     except EarwitnessError as error:
         return error
 
 
-def _outcomes(items: list[Entry | Path], identity: Identity | None) -> Iterator[tuple[Entry | Path, Outcome]]:
+def _outcomes(
+    items: list[Entry | Path], identity: Identity | None, around: Neighbours
+) -> Iterator[tuple[Entry | Path, Outcome]]:
+    jobs = ((item, identity, *around.of(item)) for item in items)
     workers = min(len(items), os.cpu_count() or 1)
-    if workers < 2:
-        for item in items:
-            yield item, _check(item, identity)
+    if workers < 2 or sum(_path(item).stat().st_size for item in items) < _WORTH_STARTING_BYTES:
+        yield from zip(items, map(_check, jobs), strict=True)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from zip(items, pool.map(_check, items, [identity] * len(items)), strict=True)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from zip(items, pool.map(_check, jobs), strict=True)
 
 
 def _name(item: Entry | Path) -> str:
