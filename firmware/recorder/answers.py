@@ -1,8 +1,10 @@
 """What the link may ask of the recorder, and nothing else: link/service.py, class Link, names it."""
 
 from recorder import indicator
-from recorder.errors import LinkError
+from recorder.errors import CardError, EntropyFault
 from recorder.hal import battery, card, clock, rtc
+from recorder.seal import ed25519
+from recorder.store.vault import Identity
 
 try:
     from typing import TYPE_CHECKING
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
     from recorder.seal.drbg import Drbg
     from recorder.session import Session
     from recorder.store.journal import Journal
-    from recorder.store.vault import Identity
     from recorder.store.volume import Volume
+
+
+_FINAL = 1
+_OPEN = 2
 
 
 class Answers:
@@ -59,12 +64,12 @@ class Answers:
             "trouble": session.trouble,
             "name": session.identity.name if session.identity is not None else "",
         }  # type: dict[str, int | str]
-        if session.volume is not None:
+        if session.volume is not None and session.running is None:  # the card is the recording's alone
             fields["card_free_pages"] = session.volume.free_pages
             fields["waiting"] = len(session.volume.seqs())
         faults = session.journal.faults()
         if faults:
-            fields["last_fault"] = faults[-1]
+            fields["last_fault"] = faults[-1][1].decode()
         return fields
 
     def button_is_held(self) -> bool:
@@ -77,6 +82,48 @@ class Answers:
 
     def add_entropy(self, data: bytes) -> None:
         self._session.stir(data)
+
+    def pair(self, request: "Request") -> Identity:
+        """Make this recorder's keys and keep them; the link has checked that the button is held and nobody was paired."""
+        session = self._session
+        if session.drbg is None:
+            raise EntropyFault("no random numbers")
+        draw = session.drbg.generate
+        seed = bytes(draw(32))
+        identity = Identity(
+            seed=seed,
+            public=ed25519.public_key(seed),
+            device_secret=bytes(draw(32)),
+            link_secret=request.link_secret,
+            receipt_key=request.receipt_key,
+            recipients=request.recipients,
+            epoch=session.vault.epoch + 1,
+            name=request.name,
+        )
+        session.vault.save(identity)
+        session.paired(identity)
+        return identity
+
+    def recordings(self, after: int) -> "Iterator[tuple[int, bytes, int, int, list[int]]]":
+        """(seq, id, file pages, state, file pages of marks) of each recording of this recorder's on the card, and of the freed."""
+        session = self._session
+        volume, journal, identity = session.volume, session.journal, session.identity
+        if volume is None or identity is None:
+            return
+        begin = bytearray(100)
+        for seq in volume.seqs():
+            if seq <= after:
+                continue
+            running = session.running
+            if running is not None and running.seq == seq:
+                yield seq, journal.open.id, running.pages, _OPEN, []
+                continue
+            try:
+                volume.read_page(seq, 0, begin)
+            except CardError:
+                continue  # no page 0: nothing of a recording
+            if begin[:4] == b"EWR1" and begin[68:100] == identity.public:
+                yield seq, bytes(begin[12:28]), volume.pages(seq), _FINAL, [mark[0] for mark in journal.marks(seq)]
 
     def identify(self) -> None:
         self._session.indicator.buzz(indicator.WARN)

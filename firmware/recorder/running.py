@@ -69,6 +69,7 @@ class Running:
         self.stopping = False
         self.reason = 0  # STOP reason, once stopping
         self.warned = 0  # warnings given, for the session to tell
+        self.pages = 0  # in the file
         self._header = primed.header
         self._checkpoint = primed.checkpoint
         self._log = primed.log
@@ -86,14 +87,14 @@ class Running:
         self._journal.append(entries.OPEN, self.seq, header.recording_id + sha256(header.page) + header.prev)
         self._say(meta)
         self._file.begin(header.page, self._checkpoint)
-        self._pages = 2  # in the file
+        self.pages = 2
 
     def mark(self, kind: int, time_us: int) -> None:
         """Mark the moment `time_us` (µs since boot) as MARK kind 1, 2 or 3."""
         sample = self._capture.sample_at(time_us)
         self._capture.event(events.MARK, pack("<BQ", kind, sample), time_us)
         if self._journal.room() > _SPARE_ENTRIES:
-            self._journal.append(entries.MARK, self.seq, pack("<IQB", self._pages + self._capture.queued, sample, kind))
+            self._journal.append(entries.MARK, self.seq, pack("<IQB", self.pages + self._capture.queued, sample, kind))
 
     def stop(self, reason: int) -> None:
         """End the recording; `done` follows when the final note is on the card."""
@@ -137,7 +138,7 @@ class Running:
                 self._sign()
             page, leaf = capture.front()
             self._file.append(page)
-            self._pages += 1
+            self.pages += 1
             log.add(leaf)
             capture.pop()
             if not log.busy() and len(log.pending) >= LEAVES:
@@ -154,7 +155,7 @@ class Running:
         log = self._log
         self._journal.append(entries.CHECKPOINT, self.seq, pack("<I", log.n) + log.root)
         self._file.append(log.page())
-        self._pages += 1
+        self.pages += 1
         self._checkpointed = clock.ticks_ms()
 
     def _finish(self) -> None:
@@ -207,7 +208,7 @@ class Running:
     def minutes_left(self) -> int:
         """Minutes until battery or card end this recording, at its own rate."""
         minutes = clock.since_ms(self._started) // 60_000
-        rate = self._pages // minutes + 1 if minutes > 2 else _PAGES_A_MINUTE
+        rate = self.pages // minutes + 1 if minutes > 2 else _PAGES_A_MINUTE
         left = (self._file.room_pages() - _SPARE_PAGES) // rate
         by_battery = battery.minutes_left()
         return left if by_battery < 0 else min(left, by_battery)
@@ -223,7 +224,7 @@ class Running:
             self.stop(CARD_FULL)
         elif (
             clock.since_ms(self._started) > _LONGEST_MS
-            or self._pages > _MOST_PAGES
+            or self.pages > _MOST_PAGES
             or self._journal.room() < _SPARE_ENTRIES
         ):
             self.stop(ROLLOVER)

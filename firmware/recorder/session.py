@@ -169,7 +169,8 @@ class Session:
             self._mount(identity)
             from recorder.primer import Primed
 
-            self.journal.tidy()
+            while self.journal.tidy():
+                power.feed()
             self._primed = Primed(identity, self.journal, self.volume, drbg)
             self.trouble = ""
         except CardError as error:
@@ -184,6 +185,12 @@ class Session:
 
             self.volume = Volume(card.open_card())
             recover(self.journal, self.volume, identity)
+
+    def paired(self, identity: "Identity") -> None:
+        """Somebody owns this recorder now: get ready for them."""
+        self.identity = identity
+        self.forget_primed()
+        self._retry_ticks = clock.ticks_ms() - _RETRY_MS
 
     def forget_primed(self) -> None:
         """Throw the primed recording away; another is made when there is time."""
