@@ -18,6 +18,10 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any as ptr8
+    from typing import Any as ptr16
+    from typing import Any as ptr32
+
     from recorder.seal.page import Sealer
 
 _MASK = const((1 << 30) - 1)  # sample counts are compared modulo 2**30
@@ -47,7 +51,7 @@ _STALLED = const(2)  # LOST: the receiver had to wait; nothing more is known
 
 
 @micropython.viper
-def _copy_ring(ring: ptr16, start: int, count: int, out: ptr8, offset: int):  # type: ignore  # noqa: F821
+def _copy_ring(ring: ptr16, start: int, count: int, out: ptr8, offset: int):  # type: ignore[no-untyped-def]
     for k in range(count):
         value = ring[(start + k) & 16383]
         out[offset + 2 * k] = value & 255
@@ -55,7 +59,7 @@ def _copy_ring(ring: ptr16, start: int, count: int, out: ptr8, offset: int):  # 
 
 
 @micropython.viper
-def _shift(page: ptr8, start: int, count: int, by: int):  # type: ignore  # noqa: F821
+def _shift(page: ptr8, start: int, count: int, by: int):  # type: ignore[no-untyped-def]
     """Move `count` bytes from `start` up by `by`, last first: no copy of the sound stays behind in the heap."""
     k = count - 1
     while k >= 0:
@@ -64,7 +68,7 @@ def _shift(page: ptr8, start: int, count: int, by: int):  # type: ignore  # noqa
 
 
 @micropython.viper
-def _advance(position: ptr32, by: int):  # type: ignore  # noqa: F821
+def _advance(position: ptr32, by: int):  # type: ignore[no-untyped-def]
     """64-bit position (low word, high word) += by; allocates nothing."""
     low = int(position[0])
     total = low + by
@@ -77,6 +81,8 @@ def _advance(position: ptr32, by: int):  # type: ignore  # noqa: F821
 class Capture:
     """The page being filled and the queue of sealed ones. Buffers are made once; `begin` starts a recording in them."""
 
+    _sealer: "Sealer"
+
     def __init__(self) -> None:
         self._pages = [bytearray(4096) for _ in range(_QUEUE + 1)]
         self._leaves = [bytearray(32) for _ in range(_QUEUE + 1)]
@@ -85,7 +91,7 @@ class Capture:
         self._busy = False
         self.running = False
         self.muted = False
-        self._sealer = None  # type: Sealer | None
+        self._codec = 0
 
     def begin(self, sealer: "Sealer") -> None:
         """Start taking samples; page 1 is the next one sealed. Raises what mic.start raises."""
@@ -149,8 +155,7 @@ class Capture:
         """Stop at once, keep nothing: the card is gone."""
         mic.stop()
         self.running = False
-        if self._sealer is not None:
-            self._sealer.forget()
+        self._sealer.forget()
         self._wipe_sound()
 
     def front(self) -> "tuple[bytearray, bytearray]":

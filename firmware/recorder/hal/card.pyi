@@ -2,7 +2,7 @@
 
 from typing import Callable
 
-pump: Callable[[], None] | None  # called in every wait loop while recording
+pump: Callable[[], bool] | None  # called in every wait loop while recording
 
 class Card:
     """Block device protocol of vfs.VfsFat, 512-byte blocks. Raises OSError to VfsFat; `last_error` keeps the CardError kind."""
