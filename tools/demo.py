@@ -205,7 +205,7 @@ def _keep_identity(story: Story) -> None:
     sys.path.insert(0, str(ROOT / "host"))
     from earwitness.keystore import Keystore
 
-    identity = Keystore().load(lambda: "")
+    identity = Keystore().load(lambda _question: "")
     path = story.out / "identity.txt"
     path.touch(0o600)
     path.write_text(f"# public key: {identity.recipient}\n{identity.text}\n")

@@ -162,6 +162,9 @@ class Cable:
         sock.settimeout(5)
         kind = sock.recv(1)
         with self._lock:
+            before = self._control if kind == b"C" else self._device
+            if before is not None:
+                before.close()
             if kind == b"C":
                 self._control = sock
             else:
@@ -176,6 +179,7 @@ class Cable:
             try:
                 self._move_device(device, ready[device.fileno()])
             except OSError:
+                device.close()
                 self._device = None
         if self._host_open and ready.get(self._host_fd(), 0):
             try:

@@ -115,7 +115,7 @@ class VirtualRecorder:
 
     def power_on(self, script: list[Step] | None = None) -> None:
         """Boot. `script` counts from now. Levers stay as they were left; faults hold for this boot."""
-        self._cable.unplug_device()
+        self.power_off()
         self._boots += 1
         settings: dict[str, Any] = {
             "mic": str(self._tape) if self._tape else None,
@@ -245,7 +245,8 @@ class VirtualRecorder:
         while time.monotonic() < until:
             for event in self.events()[seen:]:
                 if event["what"] == "script" and event["value"] == order:
-                    return round(event["t"] * 1e6)
+                    began_s: float = event["t"]
+                    return round(began_s * 1e6)
             if not self.powered:
                 break
             time.sleep(0.01)
