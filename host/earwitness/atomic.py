@@ -67,6 +67,16 @@ def _open_unnamed(folder: Path, mode: int) -> int | None:
         return None
 
 
+def _give_name(handle: int, path: Path) -> None:
+    """Link an unnamed file under `path`."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # Only with a folder's handle does Python use linkat(2) and follow the link that /proc holds (open(2), O_TMPFILE).
+        os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Iterator[IO[bytes]]:
     """Yield a binary file, readable and seekable; on a clean exit it is on the disk under `path`, else nothing is."""
@@ -89,7 +99,7 @@ def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Itera
         os.fsync(file.fileno())
         if named is None:
             named = _hidden(path)
-            os.link(f"/proc/self/fd/{file.fileno()}", named, follow_symlinks=True)
+            _give_name(file.fileno(), named)
         file.close()
         named.replace(path)
         _sync_folder(folder)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 from earwitness import chapters
 from earwitness.chapters import RATE, clock
@@ -114,7 +114,7 @@ def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lamb
     if order.master and order.whole:
         from earwitness import master
 
-        (master.write_master_flac if order.kind == "flac" else master.write_master_wav)(audio, file)
+        (master.write_master_flac if order.kind == "flac" else master.write_master_wav)(audio, cast(BinaryIO, file))
     elif order.master:
         _encode(file, order.kind, audio.blocks(order.first, end))
     else:
