@@ -5,6 +5,7 @@ Each 64-bit word is two 32-bit halves, low half first, so that the same code is 
 """
 
 import micropython
+from micropython import const
 
 from . import wipe
 
@@ -51,152 +52,100 @@ _START = (
 )
 
 
+# The working memory, in 32-bit words: 160 of message schedule, 176 through which the state slides, 16 of terms.
+_WORK_BYTES = const(1408)
+
+
 @micropython.viper
-def _compress(state: ptr32, window: ptr32, data: ptr8, rounds: ptr32):  # type: ignore  # noqa: F821
-    """Work one 128-byte block into the state. `window` holds the last 16 words of the message schedule."""
+def _compress(work: ptr32, state: ptr32, data: ptr8, rounds: ptr32):  # type: ignore  # noqa: F821
+    """Work one 128-byte block into the state (16 words); `work` is _WORK_BYTES of scratch, left full of secrets.
+
+    Every step handles one half: i counts them, even ones are low. Instead of moving a ... h down one place a round, the
+    place where they are read moves up by one: the new a stands before the old one, the new e where d was.
+    """
     mask = uint(0xFFFF)  # type: ignore  # noqa: F821
     mask = mask << 16 | 0xFFFF
-    i = 0
-    while i < 16:  # big-endian words, stored low half first
-        at = i << 3
-        window[i + i + 1] = data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
-        window[i + i] = data[at + 4] << 24 | data[at + 5] << 16 | data[at + 6] << 8 | data[at + 7]
-        i += 1
-
-    al = uint(state[0]) & mask  # type: ignore  # noqa: F821
-    ah = uint(state[1]) & mask  # type: ignore  # noqa: F821
-    bl = uint(state[2]) & mask  # type: ignore  # noqa: F821
-    bh = uint(state[3]) & mask  # type: ignore  # noqa: F821
-    cl = uint(state[4]) & mask  # type: ignore  # noqa: F821
-    ch = uint(state[5]) & mask  # type: ignore  # noqa: F821
-    dl = uint(state[6]) & mask  # type: ignore  # noqa: F821
-    dh = uint(state[7]) & mask  # type: ignore  # noqa: F821
-    el = uint(state[8]) & mask  # type: ignore  # noqa: F821
-    eh = uint(state[9]) & mask  # type: ignore  # noqa: F821
-    fl = uint(state[10]) & mask  # type: ignore  # noqa: F821
-    fh = uint(state[11]) & mask  # type: ignore  # noqa: F821
-    gl = uint(state[12]) & mask  # type: ignore  # noqa: F821
-    gh = uint(state[13]) & mask  # type: ignore  # noqa: F821
-    hl = uint(state[14]) & mask  # type: ignore  # noqa: F821
-    hh = uint(state[15]) & mask  # type: ignore  # noqa: F821
-    xl = mask
-    xh = mask
-    tl = mask
-    th = mask
-
-    t = 0
-    while t < 80:
-        here = (t & 15) << 1
-        if t >= 16:
-            # w[t] = w[t-16] + sigma0(w[t-15]) + w[t-7] + sigma1(w[t-2])
-            tl = uint(window[here]) & mask  # type: ignore  # noqa: F821
-            th = uint(window[here + 1])  # type: ignore  # noqa: F821
-            at = ((t + 1) & 15) << 1
-            xl = uint(window[at]) & mask  # type: ignore  # noqa: F821
-            xh = uint(window[at + 1]) & mask  # type: ignore  # noqa: F821
-            th += (xh >> 1 ^ xl << 31 ^ xh >> 8 ^ xl << 24 ^ xh >> 7) & mask
-            xl = (xl >> 1 ^ xh << 31 ^ xl >> 8 ^ xh << 24 ^ xl >> 7 ^ xh << 25) & mask
-            tl = (tl + xl) & mask
-            if tl < xl:
-                th += 1
-            at = ((t + 9) & 15) << 1
-            xl = uint(window[at]) & mask  # type: ignore  # noqa: F821
-            th += uint(window[at + 1])  # type: ignore  # noqa: F821
-            tl = (tl + xl) & mask
-            if tl < xl:
-                th += 1
-            at = ((t + 14) & 15) << 1
-            xl = uint(window[at]) & mask  # type: ignore  # noqa: F821
-            xh = uint(window[at + 1]) & mask  # type: ignore  # noqa: F821
-            th += (xh >> 19 ^ xl << 13 ^ xl >> 29 ^ xh << 3 ^ xh >> 6) & mask
-            xl = (xl >> 19 ^ xh << 13 ^ xh >> 29 ^ xl << 3 ^ xl >> 6 ^ xh << 26) & mask
-            tl = (tl + xl) & mask
-            if tl < xl:
-                th += 1
-            window[here] = int(tl)
-            window[here + 1] = int(th)
-        # t1 = h + Sigma1(e) + Ch(e, f, g) + k[t] + w[t]
-        tl = hl
-        th = hh
-        th += (eh >> 14 ^ el << 18 ^ eh >> 18 ^ el << 14 ^ el >> 9 ^ eh << 23) & mask
-        xl = (el >> 14 ^ eh << 18 ^ el >> 18 ^ eh << 14 ^ eh >> 9 ^ el << 23) & mask
-        tl = (tl + xl) & mask
-        if tl < xl:
-            th += 1
-        th += gh ^ eh & (fh ^ gh)
-        xl = gl ^ el & (fl ^ gl)
-        tl = (tl + xl) & mask
-        if tl < xl:
-            th += 1
-        th += uint(rounds[t + t + 1])  # type: ignore  # noqa: F821
-        xl = uint(rounds[t + t]) & mask  # type: ignore  # noqa: F821
-        tl = (tl + xl) & mask
-        if tl < xl:
-            th += 1
-        th += uint(window[here + 1])  # type: ignore  # noqa: F821
-        xl = uint(window[here]) & mask  # type: ignore  # noqa: F821
-        tl = (tl + xl) & mask
-        if tl < xl:
-            th += 1
-        hl = gl
-        hh = gh
-        gl = fl
-        gh = fh
-        fl = el
-        fh = eh
-        eh = dh + th
-        el = (dl + tl) & mask
-        if el < tl:
-            eh += 1
-        eh = eh & mask
-        # a = t1 + Sigma0(a) + Maj(a, b, c)
-        dl = cl
-        dh = ch
-        th += ah & bh ^ ch & (ah ^ bh)
-        xl = al & bl ^ cl & (al ^ bl)
-        tl = (tl + xl) & mask
-        if tl < xl:
-            th += 1
-        th += (ah >> 28 ^ al << 4 ^ al >> 2 ^ ah << 30 ^ al >> 7 ^ ah << 25) & mask
-        xl = (al >> 28 ^ ah << 4 ^ ah >> 2 ^ al << 30 ^ ah >> 7 ^ al << 25) & mask
-        tl = (tl + xl) & mask
-        if tl < xl:
-            th += 1
-        cl = bl
-        ch = bh
-        bl = al
-        bh = ah
-        al = tl
-        ah = th & mask
-        t += 1
-
-    # The sums go through the window, which is free now: state += (a ... h).
-    window[0] = int(al)
-    window[1] = int(ah)
-    window[2] = int(bl)
-    window[3] = int(bh)
-    window[4] = int(cl)
-    window[5] = int(ch)
-    window[6] = int(dl)
-    window[7] = int(dh)
-    window[8] = int(el)
-    window[9] = int(eh)
-    window[10] = int(fl)
-    window[11] = int(fh)
-    window[12] = int(gl)
-    window[13] = int(gh)
-    window[14] = int(hl)
-    window[15] = int(hh)
+    term = ptr32(int(work) + 4 * 336)  # type: ignore  # noqa: F821
     i = 0
     while i < 16:
-        xl = uint(window[i]) & mask  # type: ignore  # noqa: F821
-        tl = (uint(state[i]) + xl) & mask  # type: ignore  # noqa: F821
-        th = uint(state[i + 1]) + uint(window[i + 1])  # type: ignore  # noqa: F821
-        if tl < xl:
-            th += 1
-        state[i] = int(tl)
-        state[i + 1] = int(th)
-        i += 2
+        work[320 + i] = state[i]
+        i += 1
+    i = 0
+    while i < 160:
+        half = i & 1
+        if half == 0:
+            term[12] = 0  # the carries of the three sums from the low half to the high one
+            term[13] = 0
+            term[14] = 0
+        total = 1
+        if i < 32:  # the first 16 words of the schedule are the block's, big-endian
+            at = (i ^ 1) << 2
+            work[i] = data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+            term[5] = work[i]
+        else:  # w[t] = w[t - 16] + sigma0(w[t - 15]) + w[t - 7] + sigma1(w[t - 2])
+            total = 0
+            here = ptr32(int(work) + 4 * (i - 32))  # type: ignore  # noqa: F821
+            there = ptr32(int(work) + 4 * ((i ^ 1) - 32))  # type: ignore  # noqa: F821
+            x = uint(here[2]) & mask  # type: ignore  # noqa: F821
+            y = uint(there[2]) & mask  # type: ignore  # noqa: F821
+            s = x >> 1 ^ y << 31 ^ x >> 8 ^ y << 24 ^ x >> 7
+            if half == 0:
+                s = s ^ y << 25
+            term[1] = int(s)
+            x = uint(here[28]) & mask  # type: ignore  # noqa: F821
+            y = uint(there[28]) & mask  # type: ignore  # noqa: F821
+            s = x >> 19 ^ y << 13 ^ y >> 29 ^ x << 3 ^ x >> 6
+            if half == 0:
+                s = s ^ y << 26
+            term[3] = int(s)
+            term[0] = here[0]
+            term[2] = here[18]
+        here = ptr32(int(work) + 4 * (320 - i + half + half))  # type: ignore  # noqa: F821
+        there = ptr32(int(work) + 4 * (321 - i))  # type: ignore  # noqa: F821
+        term[4] = here[6]  # d
+        term[6] = here[14]  # h
+        x = uint(here[8]) & mask  # type: ignore  # noqa: F821
+        y = uint(there[8]) & mask  # type: ignore  # noqa: F821
+        term[7] = int(x >> 14 ^ y << 18 ^ x >> 18 ^ y << 14 ^ y >> 9 ^ x << 23)  # Sigma1(e)
+        term[8] = here[12] ^ here[8] & (here[10] ^ here[12])  # Ch(e, f, g)
+        term[9] = rounds[i]
+        x = uint(here[0]) & mask  # type: ignore  # noqa: F821
+        y = uint(there[0]) & mask  # type: ignore  # noqa: F821
+        term[10] = int(x >> 28 ^ y << 4 ^ y >> 2 ^ x << 30 ^ y >> 7 ^ x << 25)  # Sigma0(a)
+        term[11] = here[0] & here[2] ^ here[4] & (here[0] ^ here[2])  # Maj(a, b, c)
+        while total < 3:  # w[t] = terms 0 to 3, which becomes term 5; e = terms 4 to 9; a = terms 5 to 11
+            at = 0
+            stop = 4
+            if total:
+                at = total + 3
+                stop = total + total + 8
+            s = uint(term[12 + total])  # type: ignore  # noqa: F821
+            carry = 0
+            while at < stop:
+                x = uint(term[at]) & mask  # type: ignore  # noqa: F821
+                s = (s + x) & mask
+                if s < x:
+                    carry += 1
+                at += 1
+            term[12 + total] = carry
+            if total:
+                here[14 - (total << 3)] = int(s)
+            else:
+                work[i] = int(s)
+                term[5] = int(s)
+            total += 1
+        i += 1
+    i = 0
+    carry = 0
+    while i < 16:
+        x = uint(work[160 + i]) & mask  # type: ignore  # noqa: F821
+        s = (uint(state[i]) + uint(carry) + x) & mask  # type: ignore  # noqa: F821
+        state[i] = int(s)
+        carry = 0
+        if i & 1 == 0:  # no carry came in
+            if s < x:
+                carry = 1
+        i += 1
 
 
 def sha512(*parts: "Bytes") -> bytes:
@@ -213,14 +162,14 @@ def sha512(*parts: "Bytes") -> bytes:
     for i in range(4):
         message[-1 - i] = size * 8 >> 8 * i & 0xFF
     state = bytearray(_START)
-    window = bytearray(128)
+    work = bytearray(_WORK_BYTES)
     view = memoryview(message)
     for at in range(0, len(message), 128):
-        _compress(state, window, view[at:], _ROUNDS)
+        _compress(work, state, view[at:], _ROUNDS)
     out = bytearray(64)
     for i in range(64):
         out[i] = state[i ^ 7]
     digest = bytes(out)
-    for secret in (message, state, window, out):
+    for secret in (message, state, work, out):
         wipe.wipe(secret)
     return digest
