@@ -1,7 +1,7 @@
 """Plain twin of recorder/audio/flac.py: the same decisions, the same bytes, written to be read. CPython and MicroPython."""
 
 MAX_ORDER = 4
-MAX_PARTITIONS = 32
+MIN_PARTITION = 32
 MAX_RICE = 14
 
 
@@ -112,7 +112,7 @@ def encode(samples: list, position: int) -> bytes:
         body.put(samples[0], 16)
     else:
         finest = 1
-        while finest < MAX_PARTITIONS and count // finest >= 32 and not (count // finest) & 1:
+        while count // finest >= 2 * MIN_PARTITION and not (count // finest) & 1:
             finest *= 2
         least = None
         number = 1

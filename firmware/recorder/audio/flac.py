@@ -17,15 +17,16 @@ MAX_SAMPLES = const(1024)
 
 _RING_MASK = const(16383)
 _RING_BYTES = const(32768)
-_PARTITIONS = const(32)  # at most, of at least 16 samples each
 _MAX_RICE = const(14)  # 4-bit Rice parameters; 15 is the escape code
 
 # Scratch, made once: samples, then residuals, a word each; sums of residuals as a binary tree (node 1 is the whole frame,
-# the children of t are 2t and 2t + 1); the Rice parameter of each node; and what one step leaves for the next.
+# the children of t are 2t and 2t + 1, at most 32 leaves of at least 32 samples); the Rice parameter of each node; and
+# what one step leaves for the next. So there is one coder, and it is not entered twice.
 _work = bytearray(4096)
 _sums = bytearray(256)
 _rice = bytearray(64)
-_state = bytearray(28)
+_state = bytearray(40)
+_free = 0  # passed for parameters that are working space
 
 _COUNT = const(0)  # samples in the frame
 _ORDER = const(1)  # of the predictor
@@ -34,6 +35,9 @@ _SIZE = const(3)  # samples in a partition
 _WIDE = const(4)  # bytes of the coded sample number
 _AT = const(5)  # where in `out` the next byte goes
 _NEED = const(6)  # bytes of the whole frame
+_SUBFRAME = const(7)  # header byte of the subframe
+_PLAIN = const(8)  # samples that stand as they are: first, warm-up or all
+_BITS = const(9)  # of the coded residuals, 0 if there are none
 
 # CRC-16, x^16 + x^15 + x^2 + 1 (RFC 9639 section 9.3), of the 16 half bytes; little-endian; a bytearray is aligned.
 _crc16 = bytearray(
@@ -42,9 +46,8 @@ _crc16 = bytearray(
 
 
 @micropython.viper
-def _load(at: int, left: int, ring: ptr16):
+def _load(at: int, left: int, work: ptr32, ring: ptr16):
     """Copies `left` samples out of the ring to the front of the work space, sign extended."""
-    work = ptr32(_work)
     while left:
         work[0] = (ring[at & _RING_MASK] ^ 0x8000) - 0x8000
         work = ptr32(int(work) + 4)
@@ -53,16 +56,11 @@ def _load(at: int, left: int, ring: ptr16):
 
 
 @micropython.viper
-def _predict():
+def _predict(work: ptr32, left: int, total: int, state: ptr32, folded: ptr32):
     """Turns samples into residuals, in place, by differencing again and again for as long as that makes them smaller.
 
     Every fourth residual is enough to tell. The first `order` words are spent.
     """
-    work = ptr32(_work)
-    left = 0
-    total = 0
-    state = ptr32(_state)
-    folded = ptr32(_sums)
     count = state[_COUNT]
     base = int(work)
     order = 0
@@ -99,16 +97,11 @@ def _predict():
 
 
 @micropython.viper
-def _fold():
+def _fold(work: ptr32, left: int, total: int, state: ptr32, sums: ptr32):
     """Folds residuals to unsigned (0, -1, 1, -2 ... to 0, 1, 2, 3 ...) in place and fills the tree of sums."""
-    work = ptr32(_work)
-    left = 0
-    total = 0
-    state = ptr32(_state)
-    sums = ptr32(_sums)
     size = state[_COUNT]
     node = 1
-    while node < _PARTITIONS and size >= 32 and not size & 1:
+    while size >= 64 and not size & 1:
         size >>= 1
         node += node
     state[_SPLIT] = node
@@ -132,18 +125,12 @@ def _fold():
 
 
 @micropython.viper
-def _split():
+def _split(total: int, bound: int, k: int, state: ptr32, sums: ptr32, rice: ptr8):
     """Chooses how many partitions promise fewest bits, and every node's Rice parameter.
 
     The parameter is the logarithm of the mean. What a partition takes is estimated from its sum alone: quotients lose half
     a unit each on average.
     """
-    bound = 0
-    total = 0
-    k = 0
-    state = ptr32(_state)
-    sums = ptr32(_sums)
-    rice = ptr8(_rice)
     fewest = 1 << 29
     end = state[_SPLIT] << 1
     size = state[_COUNT]
@@ -173,13 +160,9 @@ def _split():
 
 
 @micropython.viper
-def _measure() -> int:
+def _measure(work: ptr32, left: int, bits: int, state: ptr32, rice: ptr8):
     """Exactly how many bits the partitions take, so that nothing is written that does not fit."""
-    work = ptr32(_work)
-    left = 0
-    bits = 0
-    state = ptr32(_state)
-    rice = ptr8(_rice)
+    bits = 6
     node = state[_SPLIT]
     end = node + node
     left = state[_SIZE] - state[_ORDER]
@@ -193,13 +176,12 @@ def _measure() -> int:
             left -= 1
         node += 1
         left = state[_SIZE]
-    return bits
+    state[_BITS] = bits
 
 
 @micropython.viper
-def _write_head(out: ptr8, left: int, byte: int, position: ptr32, subframe: int, plain: int):
-    """Frame header with its CRC-8 (x^8 + x^2 + x + 1), the subframe's header, and `plain` samples as they are."""
-    state = ptr32(_state)
+def _write_head(out: ptr8, left: int, byte: int, work: ptr32, state: ptr32, position: ptr32):
+    """Frame header with its CRC-8 (x^8 + x^2 + x + 1), the subframe's header, and the samples that stand as they are."""
     first = int(out) + state[_AT]
     out = ptr8(first)
     out[0] = 0xFF
@@ -237,27 +219,25 @@ def _write_head(out: ptr8, left: int, byte: int, position: ptr32, subframe: int,
         out = ptr8(int(out) + 1)
         left -= 1
     out[0] = crc
-    out[1] = subframe
-    work = ptr32(_work)
-    while plain:
+    out[1] = state[_SUBFRAME]
+    left = state[_PLAIN]
+    while left:
         out[2] = work[0] >> 8
         out[3] = work[0]
         out = ptr8(int(out) + 2)
         work = ptr32(int(work) + 4)
-        plain -= 1
+        left -= 1
     state[_AT] = state[_AT] + int(out) + 2 - first
 
 
 @micropython.viper
-def _write_residuals(fill: int, waiting: int, bits: int, out: ptr8):
+def _write_residuals(fill: int, waiting: int, bits: int, out: ptr8, work: ptr32, state: ptr32, rice: ptr8):
     """Writes the partitions.
 
     Between steps the low `fill` bits (at most 15) of `waiting` are still to be written; what stands above them is spent
     and ignored. A step adds at most 16, so that 31 bits are never exceeded, also where words have 32.
     """
-    state = ptr32(_state)
-    rice = ptr8(_rice)
-    work = ptr32(int(ptr32(_work)) + (state[_ORDER] << 2))
+    work = ptr32(int(work) + (state[_ORDER] << 2))
     start = int(out)
     out = ptr8(start + state[_AT])
     # Two zero bits say "4-bit parameters", then comes the partition order.
@@ -317,11 +297,10 @@ def _write_residuals(fill: int, waiting: int, bits: int, out: ptr8):
 
 
 @micropython.viper
-def _write_crc16(crc: int, out: ptr8, left: int, start: int):
-    """CRC-16 over out[start:], appended: half a byte a step."""
-    table = ptr16(_crc16)
-    left = ptr32(_state)[_AT] - start
-    out = ptr8(int(out) + start)
+def _write_crc16(crc: int, out: ptr8, left: int, state: ptr32, table: ptr16):
+    """Appends the CRC-16 of the frame: half a byte a step."""
+    left = state[_NEED] - 2
+    out = ptr8(int(out) + state[_AT] - left)
     while left:
         crc = (crc << 4) ^ table[((crc >> 12) ^ (out[0] >> 4)) & 15]
         crc = (crc << 4) ^ table[((crc >> 12) ^ out[0]) & 15]
@@ -342,47 +321,52 @@ def encode(ring: object, start: int, count: int, position: object, out: object, 
     """
     if count < MIN_SAMPLES or count > MAX_SAMPLES or offset < 0 or int(len(ring)) != _RING_BYTES:
         raise ValueError
-    state = ptr32(_state)
-    state[_COUNT] = count
-    state[_AT] = offset
-    words = ptr32(position)
+    work = _work
+    state = _state
+    sums = _sums
+    rice = _rice
+    free = _free
+    field = ptr32(state)
+    field[_COUNT] = count
+    field[_AT] = offset
+    _load(start, count, work, ring)
+    _predict(work, free, free, state, sums)
+    _fold(work, free, free, state, sums)
+    plain = field[_ORDER]
+    field[_SUBFRAME] = 0x10 | (plain << 1)
+    if plain < 2 and not ptr32(sums)[1]:
+        field[_SUBFRAME] = 0x00  # constant
+        plain = 1
+        field[_BITS] = 0
+    else:
+        _split(free, free, free, state, sums, rice)
+        _measure(work, free, free, state, rice)
+        if field[_BITS] > (count - plain) << 4:
+            field[_SUBFRAME] = 0x02  # verbatim
+            plain = count
+            field[_BITS] = 0
+    field[_PLAIN] = plain
+
+    number = ptr32(position)
     wide = 1
     bits = 7
-    while wide < 7 and (words[1] or words[0] >> bits):
+    while wide < 7 and (number[1] or number[0] >> bits):
         wide += 1
         bits = 5 * wide + 1
-    state[_WIDE] = wide
-
-    _load(start, count, ring)
-    _predict()
-    _fold()
-    plain = state[_ORDER]
-    subframe = 0x10 | (plain << 1)
-    if plain < 2 and not ptr32(_sums)[1]:
-        subframe = 0x00  # constant
-        plain = 1
-        bits = 0
-    else:
-        _split()
-        bits = 6 + int(_measure())
-        if bits > (count - plain) << 4:
-            subframe = 0x02  # verbatim
-            plain = count
-            bits = 0
+    field[_WIDE] = wide
     # Sync and codes 4, block size 1 or 2, CRC-8 and the subframe's header 2, CRC-16 2.
-    need = 9 + wide + ((count + 767) >> 10) + 2 * plain + ((bits + 7) >> 3)
-    state[_NEED] = need
+    need = 9 + wide + ((count + 767) >> 10) + 2 * plain + ((field[_BITS] + 7) >> 3)
+    field[_NEED] = need
     if need > limit or need > int(len(out)) - offset:
         return 0
-    _load(start, plain, ring)
-    _write_head(out, 0, 0, position, subframe, plain)
-    if bits:
-        _write_residuals(0, 0, 0, out)
-    _write_crc16(0, out, 0, offset)
+    _load(start, plain, work, ring)
+    _write_head(out, free, free, work, state, position)
+    if field[_BITS]:
+        _write_residuals(free, free, free, out, work, state, rice)
+    _write_crc16(free, out, free, state, _crc16)
     return need
 
 
-@micropython.viper
 def needed() -> int:
     """Bytes of the last frame asked for, whether it fitted or not: tells how many samples fit in what is left."""
-    return ptr32(_state)[_NEED]
+    return _state[4 * _NEED] | _state[4 * _NEED + 1] << 8
