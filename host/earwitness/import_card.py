@@ -5,15 +5,15 @@ Nothing is ever written to the card.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from earwitness.devices import DeviceStore
-from earwitness.errors import EarwitnessError, FormatError, NoDeviceError
+from earwitness.errors import FormatError, NoDeviceError
+from earwitness.fat32 import Fat32
 from earwitness.link.client import Page
 from earwitness.link.messages import FINAL, PAGE_BYTES, Recording
 from earwitness.sync import FAILED, Item, Progress, SyncReport, take_all
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"EW(\d{6})\.EWR", re.IGNORECASE)  # FORMAT.md, "Files on the card"
 _READ_PAGES: Final = 64
 _HEAD_BYTES: Final = 28
-_SECTOR_BYTES: Final = 512
-_SKIP_BYTES: Final = 1 << 20
-
-
-class _File(Protocol):
-    def read(self, count: int) -> bytes: ...
 
 
 class _Card(Protocol):
@@ -39,8 +33,8 @@ class _Card(Protocol):
     def files(self) -> list[tuple[str, int]]:
         """(name, bytes) of each file in the root."""
 
-    def open(self, name: str, offset: int) -> Any:
-        """Context manager that gives a `_File` from `offset` on."""
+    def read(self, name: str, offset: int, count: int) -> bytes:
+        """At most `count` bytes from `offset` on."""
 
 
 class _Folder:
@@ -52,77 +46,27 @@ class _Folder:
     def files(self) -> list[tuple[str, int]]:
         return [(path.name, path.stat().st_size) for path in self._root.iterdir() if path.is_file()]
 
-    @contextmanager
-    def open(self, name: str, offset: int) -> Iterator[_File]:
+    def read(self, name: str, offset: int, count: int) -> bytes:
         with (self._root / name).open("rb") as file:
             file.seek(offset)
-            yield file
+            return file.read(count)
 
 
 class _Image:
-    """A FAT32 image or raw device, read through ChaN's FatFs (package `fatfs-ng`); a partition table is stepped over."""
+    """An image of a card, or its raw device."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         try:
-            from fatfs import wrapper  # type: ignore[import-untyped]
-            from fatfs.diskio import Disk  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise EarwitnessError(
-                "Reading card images needs the package fatfs-ng.", "Install it, or mount the card and give its folder."
-            ) from error
-        self._wrapper: Any = wrapper
-        raw = path.open("rb")
-        self._raw = raw
-        sectors = raw.seek(0, os.SEEK_END) // _SECTOR_BYTES
-
-        class ReadOnly(Disk):  # type: ignore[misc]
-            """Answers reads and refuses writes."""
-
-            def ioctl_get_sector_count(self) -> int:
-                return sectors
-
-            def ioctl_get_sector_size(self) -> int:
-                return _SECTOR_BYTES
-
-            def ioctl_get_block_size(self) -> int:
-                return 1
-
-            def read(self, sector: int, count: int) -> bytes:
-                raw.seek(sector * _SECTOR_BYTES)
-                return raw.read(count)
-
-            def write(self, _sector: int, _data: bytes) -> None:
-                raise OSError("the card is never written to")
-
-        self._partition = wrapper.Partition(ReadOnly())
-        try:
-            self._partition.mount()
-        except Exception as error:
-            raw.close()
-            raise FormatError(
-                f"{path} holds no FAT32 file system.", "Give the mounted folder of the card, or an image of it."
-            ) from error
-
-    def close(self) -> None:
-        """Let go of the image."""
-        self._partition.unmount()
-        self._raw.close()
+            self._fat = Fat32(file)
+        except OSError as error:
+            raise FormatError("There is no FAT32 file system.", "Give the card's folder, or its image.") from error
+        self._files = {entry.name: entry for entry in self._fat.files()}
 
     def files(self) -> list[tuple[str, int]]:
-        from fatfs.partition_extended import PartitionExtended  # type: ignore[import-untyped]
+        return [(entry.name, entry.size) for entry in self._files.values()]
 
-        card = PartitionExtended(self._partition)
-        return [(name, int(card.stat("/" + name)["size"])) for name in card.listdir("/") if _NAME.fullmatch(name)]
-
-    @contextmanager
-    def open(self, name: str, offset: int) -> Iterator[_File]:
-        with self._partition.open("/" + name, "rb") as file:
-            while offset:  # FatFs is asked to read forward: its handle here has no seek
-                skipped = file.read(min(offset, _SKIP_BYTES))
-                if not skipped:
-                    break
-                offset -= len(skipped)
-            yield file
+    def read(self, name: str, offset: int, count: int) -> bytes:
+        return self._fat.read(self._files[name], offset, count)
 
 
 class CardSource:
@@ -142,9 +86,8 @@ class CardSource:
             if match is None or size < PAGE_BYTES:
                 continue
             try:
-                with self._card.open(name, 0) as file:
-                    head = file.read(_HEAD_BYTES)
-            except OSError as error:
+                head = self._card.read(name, 0, _HEAD_BYTES)
+            except (OSError, FormatError) as error:
                 self.unreadable.append(Item(int(match[1]), "", FAILED, reason=f"{name} cannot be read: {error}"))
                 continue
             if head[:5] != b"EWR1\x01":
@@ -155,21 +98,30 @@ class CardSource:
         return found
 
     def read(self, recording: Recording, first: int) -> Iterator[Page]:
-        with self._card.open(self._names[recording.recording_id], first * PAGE_BYTES) as file:
-            number = first
-            while number < recording.pages:
-                try:
-                    data = file.read(min(_READ_PAGES, recording.pages - number) * PAGE_BYTES)
-                except OSError as error:
-                    raise EarwitnessError(
-                        f"The card cannot be read at page {number} of recording {recording.seq}: {error}.",
-                        "Try another reader; the recorder itself skips bad places.",
-                    ) from error
-                if len(data) < PAGE_BYTES:
-                    return
-                for at in range(0, len(data) - PAGE_BYTES + 1, PAGE_BYTES):
-                    yield Page(number, bytes(data[at : at + PAGE_BYTES]))
-                    number += 1
+        name = self._names[recording.recording_id]
+        number = first
+        while number < recording.pages:
+            want = min(_READ_PAGES, recording.pages - number)
+            try:
+                data = self._card.read(name, number * PAGE_BYTES, want * PAGE_BYTES)
+            except OSError:
+                # One bad sector must not keep the rest from its owner: page by page through this stretch.
+                for bad in range(number, number + want):
+                    yield Page(bad, self._single(name, bad))
+                number += want
+                continue
+            if len(data) < PAGE_BYTES:
+                return
+            for at in range(0, len(data) - PAGE_BYTES + 1, PAGE_BYTES):
+                yield Page(number, data[at : at + PAGE_BYTES])
+                number += 1
+
+    def _single(self, name: str, page: int) -> bytes | None:
+        try:
+            data = self._card.read(name, page * PAGE_BYTES, PAGE_BYTES)
+        except OSError:
+            return None
+        return data if len(data) == PAGE_BYTES else None
 
 
 def import_card(
@@ -184,19 +136,15 @@ def import_card(
     if not path.exists():
         raise NoDeviceError(f"There is no card at {path}.", "Give the folder where it is mounted, or an image of it.")
     pinned = {record.public for record in store.all()}
-    image: _Image | None = None
-    try:
+    with contextlib.ExitStack() as stack:
         card: _Card
         if path.is_dir():
             card = _Folder(path)
         else:
             try:
-                card = image = _Image(path)
+                card = _Image(stack.enter_context(path.open("rb")))
             except PermissionError as error:
                 raise NoDeviceError(f"You may not read {path}.", "Mount the card and give its folder.") from error
         source = CardSource(card)
         items = take_all(source, library, pinned=pinned, identity=identity, progress=progress)
         return SyncReport(sorted(items + source.unreadable, key=lambda item: item.seq))
-    finally:
-        if image is not None:
-            image.close()
