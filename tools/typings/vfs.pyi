@@ -1,4 +1,5 @@
-from typing import Any, Iterator, Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 class _BlockDevice(Protocol):
     def readblocks(self, block: int, buf: bytearray | memoryview, offset: int = 0) -> None: ...

@@ -262,6 +262,8 @@ class VirtualRecorder:
                     time.sleep(0.05)
                     raise VirtualRecorderError(self._said("the firmware crashed"))
                 if event["what"] == "power":
+                    if self._process is not None:
+                        self._process.wait(10)  # the log is written just before the kill
                     return str(event["value"])
             if not alive:
                 raise VirtualRecorderError(self._said("the firmware crashed"))
