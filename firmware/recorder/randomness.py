@@ -40,11 +40,15 @@ def check(reads: bytearray) -> None:
                 raise EntropyFault("the random source leans to one side")
 
 
-def gather(seed: "bytes | bytearray") -> Drbg:
-    """A generator over `seed` (from flash; empty before pairing), fresh oscillator reads and the system. Raises EntropyFault."""
+def gather(seed: "bytes | bytearray", data: "bytes | bytearray" = b"") -> Drbg:
+    """A generator over `seed` (from flash; empty before pairing), `data` of the computer's, fresh oscillator reads and the
+    system. Raises EntropyFault."""
     reads = bytearray(_READS)
     entropy.raw(reads)
     check(reads)
-    drbg = Drbg(sha256(seed, reads, entropy.system(32)), clock.now_us().to_bytes(8, "little"), b"earwitness/v1/drbg")
+    nonce = entropy.system(16) + clock.now_us().to_bytes(8, "little")
+    pool = sha256(seed, reads, data, entropy.system(32))
+    drbg = Drbg(pool, nonce, b"earwitness/v1/drbg")
     wipe(reads)
+    wipe(pool)
     return drbg

@@ -145,10 +145,11 @@ class Session:
         from recorder.store.seeds import Seeds
 
         seeds = Seeds()
-        drbg = randomness.gather(seeds.take(), data)
+        drbg = randomness.gather(seeds.current(), data)
         if self.drbg is not None:
             drbg.reseed(self.drbg.generate(32))
-        seeds.put(drbg.generate(32))
+        if self.identity is not None or data:
+            seeds.put(drbg.generate(32))
         self.drbg = drbg
         if not self.boot_id:
             self.boot_id = bytes(drbg.generate(16))
