@@ -7,13 +7,13 @@ import struct
 
 PRELUDE = """
 from recorder.errors import FormatError
-from recorder.seal import checkpoint
+from recorder.seal import checkpoint, checkpoint_fields
 recording_id = bytes(range(16))
 def hashes(first, count):
     return [bytes((value & 255,)) * 32 for value in range(first, first + count)]
 def verdict(page):
     try:
-        checkpoint.parse(page)
+        checkpoint_fields.parse(page)
         return "taken"
     except FormatError as error:
         return str(error)
@@ -48,7 +48,7 @@ def test_what_was_built_is_parsed(mpy) -> None:
         + """
 for n, p in ((75, 11), (64, 64), (1, 1), (2, 1), (0xFFFFF, 0xFFFFF - 64)):
     ones = bin(p).count("1")
-    found = checkpoint.parse(checkpoint.page(recording_id, n, p, b"x" * 500, hashes(1, n - p), hashes(90, ones)))
+    found = checkpoint_fields.parse(checkpoint.page(recording_id, n, p, b"x" * 500, hashes(1, n - p), hashes(90, ones)))
     emit([found.n == n, found.p == p, found.recording_id == recording_id, found.note == b"x" * 500,
           found.leaves == hashes(1, n - p), found.range == hashes(90, ones), found.header_page is None])
 header = bytearray(4096)
@@ -57,7 +57,7 @@ for at in range(102 + 428):
 header[100] = 428 & 255
 header[101] = 428 >> 8
 header[4080:] = b"device tag of 16"
-found = checkpoint.parse(checkpoint.page(recording_id, 1, 0, b"note", hashes(7, 1), [], header))
+found = checkpoint_fields.parse(checkpoint.page(recording_id, 1, 0, b"note", hashes(7, 1), [], header))
 emit([found.header_page == header])
 """
     )

@@ -80,7 +80,6 @@ class Flash:
         self.SIZE = size
         self.cells = bytearray(b"\xff" * size)
         self.works = 0
-        self.programs = []  # (address, length)
         self.erases = []
         self.cut_at = 0
         self.torn = 50  # percent
@@ -100,7 +99,6 @@ class Flash:
     def next_boot(self):
         self.works = 0
         self.cut_at = 0
-        self.programs = []
         self.erases = []
 
     def read(self, address, into):
@@ -110,7 +108,6 @@ class Flash:
     def program(self, address, data):
         assert address >= 0 and address + len(data) <= self.SIZE and len(data)
         self.works += 1
-        self.programs.append((address, len(data)))
         done = len(data)
         cut = self.works == self.cut_at
         if cut:
