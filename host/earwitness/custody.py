@@ -32,7 +32,7 @@ class Step:
     @property
     def sentence(self) -> str:
         """The step in plain words."""
-        extra = ", ".join(f"{name} {value}" for name, value in self.details.items())
+        extra = ", ".join(f"{name}: {value}" for name, value in self.details.items())
         return f"{self.utc[:16].replace('T', ' ')} UTC: {self.act}" + (f" ({extra})" if extra else "")
 
 

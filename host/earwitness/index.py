@@ -10,16 +10,17 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _VERSION: Final = 1
 
 
-@dataclass(frozen=True)
-class Row:
-    """One recording. Fields from `started_us` on are None until it has been opened with the owner's key."""
+class Row(NamedTuple):
+    """One recording. Fields from `started_us` on are None until it has been opened with the owner's key.
+
+    A tuple, because `list` makes ten thousand of them at once.
+    """
 
     name: str
     size: int
@@ -35,7 +36,7 @@ class Row:
     checked: str | None = None
 
 
-_COLUMNS: Final = [field.name for field in fields(Row)]
+_COLUMNS: Final = Row._fields
 
 
 class Index:
@@ -81,7 +82,7 @@ class Index:
     def rows(self) -> dict[str, Row]:
         """All rows by file name."""
         found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM recording")
-        return {values[0]: Row(*values) for values in found}
+        return {values[0]: Row._make(values) for values in found}
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -97,7 +98,7 @@ class Index:
         """Insert or replace rows."""
         marks = ", ".join("?" * len(_COLUMNS))
         with self._transaction():
-            self._db.executemany(f"INSERT OR REPLACE INTO recording VALUES ({marks})", (astuple(row) for row in rows))
+            self._db.executemany(f"INSERT OR REPLACE INTO recording VALUES ({marks})", rows)
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget rows of files that are gone."""

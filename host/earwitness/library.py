@@ -13,10 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from earwitness import places
 from earwitness.custody import Custody
@@ -43,12 +43,16 @@ class Note:
     utc: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One recording of the library."""
 
-    path: Path
+    root: Path
     row: Row
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.root / self.row.name
 
     @property
     def recording_id(self) -> str:
@@ -63,7 +67,7 @@ class Entry:
     @property
     def device(self) -> str:
         """The recorder's short name, 16 hex digits, as in its notes."""
-        return self.path.name[:16]
+        return self.row.name[:16]
 
     @property
     def started(self) -> datetime | None:
@@ -119,8 +123,10 @@ class Library:
         gone = rows.keys() - seen
         if gone:
             self._index.drop(gone)
-        entries = [Entry(self.root / name, row) for name, row in rows.items() if name not in gone]
-        entries.sort(key=lambda entry: (entry.row.started_us or entry.row.mtime_ns // 1000, entry.seq, entry.path.name))
+        entries = [Entry(self.root, row) for name, row in rows.items() if name not in gone]
+        entries.sort(
+            key=lambda entry: (entry.row.started_us or entry.row.mtime_ns // 1000, entry.row.seq, entry.row.name)
+        )
         return entries
 
     def _read(self, path: Path, stat: os.stat_result) -> Row | None:
@@ -155,7 +161,7 @@ class Library:
             if row is None:
                 raise FormatError(f"{path.name} is not an Earwitness recording.")
             self._index.put([row])
-        return Entry(path, row)
+        return Entry(self.root, row)
 
     def add(self, source: Path, *, how: str) -> Entry:
         """Take in a complete file that already lies in the library folder under another name, or on another disk.
@@ -206,7 +212,7 @@ class Library:
     def remember(self, entry: Entry, **values: Any) -> Entry:
         """Keep what opening a recording told (columns of `Row`) for the list."""
         self._index.change(entry.path.name, **values)
-        return Entry(entry.path, replace(entry.row, **values))
+        return Entry(self.root, entry.row._replace(**values))
 
     def learn(self, entry: Entry, verdict: Verdict) -> Entry:
         """Keep for the list what a check told; what it could not tell (no key at hand) stays as it was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -13,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyrage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from earwitness import checkpoint, merkle, note
+from earwitness.identity import recipient_bytes
 
 HOST = Path(__file__).resolve().parents[2] / "host"
 RATE = 16_000
@@ -54,7 +57,7 @@ class Sealer:
         self.seq += 1
         recording_id, key, device_secret = os.urandom(16), os.urandom(32), os.urandom(32)
         device_mac = hmac.digest(device_secret, b"earwitness/v1/tag" + recording_id, "sha256")
-        envelope = pyrage.encrypt(key, [pyrage.x25519.Recipient.from_str(self.recipient)])
+        envelope = age_file(key, recipient_bytes(self.recipient))
         head = b"EWR1" + bytes((1, 1, 0, 0)) + struct.pack("<I", 4096) + recording_id + struct.pack("<Q", self.seq)
         head += self.prev + self.public + struct.pack("<H", len(envelope)) + envelope
         head = head.ljust(4080, b"\0")
@@ -141,6 +144,27 @@ class Sealer:
         return bodies
 
 
+def _hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, info).derive(key)
+
+
+def _b64(data: bytes) -> bytes:
+    return base64.b64encode(data).rstrip(b"=")
+
+
+def age_file(payload: bytes, recipient: bytes) -> bytes:
+    """An age v1 file with exactly one X25519 stanza (pyrage adds others at random)."""
+    file_key, ephemeral, nonce = os.urandom(16), X25519PrivateKey.generate(), os.urandom(16)
+    share = ephemeral.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(recipient))
+    wrap = _hkdf(shared, share + recipient, b"age-encryption.org/v1/X25519")
+    head = b"age-encryption.org/v1\n-> X25519 " + _b64(share) + b"\n"
+    head += _b64(ChaCha20Poly1305(wrap).encrypt(bytes(12), file_key, None)) + b"\n---"
+    head += b" " + _b64(hmac.digest(_hkdf(file_key, b"", b"header"), head, "sha256")) + b"\n"
+    chunk = ChaCha20Poly1305(_hkdf(file_key, nonce, b"payload")).encrypt(bytes(11) + b"\1", payload, None)
+    return head + nonce + chunk
+
+
 def tone(seconds: float, amplitude: float = 60, hertz: float = 440) -> np.ndarray:
     """A quiet tone, swelling and fading, as int16."""
     time = np.arange(int(seconds * RATE)) / RATE
@@ -168,3 +192,8 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     keep = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "LANG") if name in os.environ}
     port = {"EARWITNESS_PORT": "socket://127.0.0.1:9"}  # nobody there: a tester's own recorder is left alone
     return keep | port | {"EARWITNESS_HOME": str(home), "PYTHONPATH": str(HOST), "COLUMNS": "200"} | more
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hidden files included."""
+    return sorted(path.name for path in folder.iterdir())

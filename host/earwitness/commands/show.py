@@ -27,7 +27,7 @@ def show(
     started = entry.started
     lines = [console.paint(entry.row.label or f"Recording {entry.seq}", "bold")]
     lines.append(f"  number {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}")
-    lines.append(f"  {started.astimezone():%A %d %B %Y, %H:%M}" if started else "  date not read")
+    lines.append(f"  {started.astimezone():%A %d %B %Y, %H:%M %Z}" if started else "  date not read")
     lines += ["", *_story.answers(verdict, details=True)]
     moments = _story.marks(verdict, library.mark_labels(entry))
     lines += ["", "Marks and gaps", *(moments or ["  none"])]
