@@ -12,6 +12,7 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pyrage
@@ -129,10 +130,8 @@ def _frame(number: int, size: int, subframe: bytes) -> bytes:
             coded.insert(0, 0x80 | number & 0x3F)
             number >>= 6
         coded.insert(0, (0xFF << (8 - length)) & 0xFF | number)
-    if size <= 256:
-        header = bytes([0xFF, 0xF9, 0x65, 0x08, *coded, size - 1])
-    else:
-        header = bytes([0xFF, 0xF9, 0x75, 0x08, *coded, (size - 1) >> 8, (size - 1) & 0xFF])
+    sized = (0x65, [size - 1]) if size <= 256 else (0x75, [(size - 1) >> 8, (size - 1) & 0xFF])
+    header = bytes([0xFF, 0xF9, sized[0], 0x08, *coded, *sized[1]])
     frame = header + bytes([_crc(header, 8, 0x07)]) + subframe
     return frame + _crc(frame, 16, 0x8005).to_bytes(2, "big")
 
@@ -148,7 +147,7 @@ def constant(number: int, size: int, value: int = 0) -> bytes:
 def rice(number: int, samples: Sequence[int], k: int = 4) -> bytes:
     """Fixed predictor of order 1, one partition: what a recorder's frames look like."""
     bits = f"{0b00010010:08b}{samples[0] & 0xFFFF:016b}00" + f"{0:04b}{k:04b}"
-    for before, now in zip(samples, samples[1:], strict=False):
+    for before, now in pairwise(samples):
         folded = (now - before) * 2 if now >= before else (before - now) * 2 - 1
         bits += "0" * (folded >> k) + "1" + f"{folded & ((1 << k) - 1):0{k}b}"
     bits += "0" * (-len(bits) % 8)

@@ -542,3 +542,52 @@ def test_the_rate_over_a_socket_is_told(paired: Device) -> None:
 
 def test_key_missing_is_the_kind_of_a_refusal() -> None:
     assert issubclass(DeniedError, KeyMissingError)
+
+
+def test_the_example_in_the_specification_is_what_the_code_does() -> None:
+    """Guards LINK.md, "Example", against drift."""
+    text = (Path(__file__).parents[2] / "firmware" / "LINK.md").read_text("utf-8")
+    flat = " ".join(text.split())
+    channel = Channel(SECRET, b"\x01\x01\x01\x01", bytes(range(32)), bytes(range(32, 64)))
+    sealed = frames.encode(messages.SEALED, 8, channel.seal(b"\x10\x08", bytes((messages.IDENTIFY,))))
+    assert HELLO.hex(" ") in flat and sealed.hex(" ") in flat
+    assert f"PROVE {channel.proof.hex()}" in flat and f"PROVE answer {channel._expected.hex()}" in flat
+    for name, key in (
+        ("host/enc", channel._send_enc),
+        ("host/mac", channel._send_mac),
+        ("device/enc", channel._receive_enc),
+        ("device/mac", channel._receive_mac),
+    ):
+        assert f"{name} {key.hex()}" in flat
+
+
+def test_the_numbers_in_the_specification_are_those_of_both_ends() -> None:
+    """Command and refusal numbers stand in three places: LINK.md, firmware, computer."""
+    import re
+
+    root = Path(__file__).parents[2] / "firmware"
+    text = (root / "LINK.md").read_text("utf-8")
+    source = (root / "recorder/link/service.py").read_text() + (root / "recorder/link/commands.py").read_text()
+    told = dict(re.findall(r"^([A-Z_]+) = const\((0x[0-9A-F]+|\d+)\)", source, re.MULTILINE))
+    for number, name in re.findall(r"^\| (\d) \| ([A-Z_]+) \|", text, re.MULTILINE):
+        assert int(told[name], 0) == int(number) == getattr(messages, name)
+    for number, name in re.findall(r"^\| (0[1-6]) \| ([A-Z]+) \|", text, re.MULTILINE):
+        assert int(told[name], 0) == int(number, 16) == getattr(messages, name)
+    for name in ("HELLO", "CHALLENGE", "PROVE", "PAIR", "SEALED", "PAGE", "REFUSED"):
+        assert int(told[name], 0) == getattr(messages, name)
+
+
+def test_a_host_that_dawdles_gets_everything_in_the_end(paired: Device, tmp_path: Path) -> None:
+    """Pages that the cable does not take at once go out later; nothing is asked for twice."""
+    cable = Meddler(paired.url)
+    with session(paired, cable, timeout=5) as recorder:
+        recording = recorder.list()[0]
+        asked = len(cable.sent)
+        pages = recorder.read(recording)
+        first = [next(pages)]
+        paired.order("stall", 1)
+        time.sleep(0.5)
+        paired.order("stall", 0)
+        read = b"".join(page.data or b"" for page in (*first, *pages))
+        assert read == (tmp_path / "4.bin").read_bytes()
+        assert len(cable.sent) - asked == 2
