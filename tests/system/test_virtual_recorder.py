@@ -139,6 +139,14 @@ def test_power_cut_and_return_keep_levers_and_files(
     assert recorder.card.read_bytes()[:65536].count(1) > 0
 
 
+def test_a_lever_moved_without_power_stays_where_it_was_put(
+    virtual_recorder: Callable[..., VirtualRecorder], echo: Path
+) -> None:
+    recorder = virtual_recorder(settings={"main": str(echo)}, port="none")
+    assert recorder.run("0:on 2:cut 3:off 4:power") == "done"
+    assert _whats(recorder, "light")[-1] == (pytest.approx(4, abs=0.1), 0)
+
+
 def test_cut_without_return_leaves_it_off(virtual_recorder: Callable[..., VirtualRecorder], echo: Path) -> None:
     recorder = virtual_recorder(settings={"main": str(echo)}, faults={"cut_at_write": 9}, port="none")
     assert recorder.run("0:on 60:off") == "cut"

@@ -115,7 +115,7 @@ class VirtualRecorder:
 
     def power_on(self, script: list[Step] | None = None) -> None:
         """Boot. `script` counts from now. Levers stay as they were left; faults hold for this boot."""
-        self.power_off()
+        self._kill()
         self._boots += 1
         settings: dict[str, Any] = {
             "mic": str(self._tape) if self._tape else None,
@@ -147,11 +147,7 @@ class VirtualRecorder:
 
     def power_off(self) -> None:
         """Take the power away now. The card and the flash stay as they are."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-        self._cable.unplug_device()
+        self._kill()
         self._learn()
 
     def run(self, script: str, *, settle: float = _SETTLE_S, timeout: float = 120) -> str:
@@ -269,6 +265,13 @@ class VirtualRecorder:
                 raise VirtualRecorderError(self._said("the firmware crashed"))
             time.sleep(0.01)
         raise VirtualRecorderError(self._said("the script did not come to its end in time"))
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._cable.unplug_device()
 
     def _learn(self) -> None:
         """What the last boot left: the scene's time and where the levers stand."""

@@ -167,6 +167,7 @@ def _apply():
     if name == "cut" or name == "end":
         die(name)
     if name == "done":
+        log("writes", writes)
         log("done", value)
         return
     if name == "button":

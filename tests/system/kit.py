@@ -1,0 +1,94 @@
+"""A paired virtual recorder for a test, and what its card holds when it is over."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earwitness.audio import Audio
+from earwitness.devices import DeviceRecord, DeviceStore
+from earwitness.identity import Identity
+from earwitness.import_card import import_card
+from earwitness.library import Library
+from earwitness.master import write_master_flac
+from earwitness.pairing import open_recorder, pair
+from earwitness.sync import Item
+from tools.virtual.device import VirtualRecorder
+
+RATE_HZ = 16_000
+READY_S = 4  # from power-up to primed, with a margin
+Samples = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A recorder's flash as pairing left it, and the two ends' keys."""
+
+    folder: Path
+    owners: tuple[Identity, ...]
+    record: DeviceRecord
+
+    def recorder(self, folder: Path, tape: Samples | None = None, **options: Any) -> VirtualRecorder:
+        """A recorder with this pairing and a blank card of its own, not yet powered."""
+        state = folder / "recorder"
+        state.mkdir(parents=True)
+        shutil.copyfile(self.folder / "flash.bin", state / "flash.bin")
+        mic = None
+        if tape is not None:
+            mic = folder / "tape.s16"
+            mic.write_bytes(tape.astype("<i2").tobytes())
+        options.setdefault("card_size", 40 << 20)
+        return VirtualRecorder(state, mic=mic, port="none", **options)
+
+    def items(self, recorder: VirtualRecorder, folder: Path) -> list[Item]:
+        """Every recording on the card, verified with the owner's identity. The recorder is off afterwards."""
+        recorder.power_off()
+        home = folder / "home"
+        store = DeviceStore(home)
+        store.put(self.record)
+        library = Library(home / "library")
+        try:
+            return import_card(recorder.card, library, store, identity=self.owners[0]).items
+        finally:
+            library.close()
+
+
+def make_pairing(folder: Path, recipients: int = 1) -> Paired:
+    """Pair a new virtual recorder over its cable, its button held."""
+    owners = tuple(Identity.generate() for _ in range(recipients))
+    with VirtualRecorder(folder, card_size=40 << 20) as recorder:
+        recorder.run("0:wait", settle=1)
+        recorder.play("0:hold")
+        link = open_recorder(recorder.port)
+        try:
+            record = pair(link, [owner.recipient_bytes for owner in owners], DeviceStore(folder), name="Test")
+        finally:
+            link.close()
+    return Paired(folder, owners, record)
+
+
+def master(item: Item, paired: Paired, out: Path) -> Samples:
+    """The samples of the master export, which also lies at `out`."""
+    import soundfile as sf
+
+    assert item.path is not None
+    audio = Audio(item.path, paired.owners[0], pinned=paired.record.public)
+    with out.open("wb") as file:
+        write_master_flac(audio, file)
+    samples, rate = sf.read(out, dtype="int16")
+    assert rate == RATE_HZ
+    return np.asarray(samples, dtype=np.int16)
+
+
+def speech(seconds: float, seed: int = 1) -> Samples:
+    """Loud and quiet stretches of something like speech, never the same twice: a place on the tape is known by its samples."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    voice = sum(np.sin(2 * np.pi * pitch * t * (1 + 0.02 * np.sin(3 * t))) / k for k, pitch in enumerate((140, 420, 1270), 1))
+    envelope = np.clip(np.sin(2 * np.pi * t / 1.7) + 0.4, 0, 1)
+    return np.asarray(np.round(900 * envelope * voice + rng.normal(0, 3, len(t))), dtype=np.int16)
