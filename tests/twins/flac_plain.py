@@ -54,13 +54,13 @@ def fold(value: int) -> int:
     return 2 * value if value >= 0 else -2 * value - 1
 
 
-def residuals(samples: list, order: int) -> list:
+def residuals(samples: list[int], order: int) -> list[int]:
     for _ in range(order):
         samples = [samples[i] - samples[i - 1] for i in range(1, len(samples))]
     return samples
 
 
-def best_order(samples: list) -> int:
+def best_order(samples: list[int]) -> int:
     """The last order before every fourth residual stops getting smaller in sum."""
     least = None
     for order in range(MAX_ORDER + 1):
@@ -78,20 +78,20 @@ def rice_parameter(total: int, count: int) -> int:
     return k
 
 
-def partitions(folded: list, order: int, count: int, number: int) -> list:
+def partitions(folded: list[int], order: int, count: int, number: int) -> list[list[int]]:
     """`number` lists of residuals; the first one is shorter by the order."""
     size = count // number
     return [folded[max(0, i * size - order) : (i + 1) * size - order] for i in range(number)]
 
 
-def estimate(part: list) -> int:
+def estimate(part: list[int]) -> int:
     """Bits of a partition, guessed from its sum."""
     total = sum(part)
     k = rice_parameter(total, len(part))
     return 4 + len(part) * (k + 1) + (total >> k) - (len(part) // 2 if k else 0)
 
 
-def encode(samples: list, position: int) -> bytes:
+def encode(samples: list[int], position: int) -> bytes:
     """One FLAC frame of these int16 samples; `position` is the number of the first."""
     count = len(samples)
     head = Bits()
@@ -102,7 +102,7 @@ def encode(samples: list, position: int) -> bytes:
     for byte in coded_number(position):
         head.put(byte, 8)
     head.put(count - 1, 16 if count > 256 else 8)
-    head.put(crc(head.bytes, 8, 0x07), 8)
+    head.put(crc(bytes(head.bytes), 8, 0x07), 8)
 
     order = best_order(samples)
     folded = [fold(value) for value in residuals(samples, order)]
