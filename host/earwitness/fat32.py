@@ -52,9 +52,9 @@ class Fat32:
         data = reserved + fats * fat_sectors
         if sector not in (512, 1024, 2048, 4096) or per_cluster == 0 or not 0 < data < total or not 1 <= fats <= 2:
             raise FormatError("The card's FAT32 file system is damaged.", "Sync over the cable instead.")
-        self._fat = reserved * sector
-        self._data = data * sector
-        self._cluster_bytes = per_cluster * sector
+        self._fat: int = reserved * sector
+        self._data: int = data * sector
+        self._cluster_bytes: int = per_cluster * sector
         self._last = min((total - data) // per_cluster, fat_sectors * sector // 4 - 2) + 1
         self._cached = -1
         self._cache = b""
@@ -62,7 +62,7 @@ class Fat32:
 
     def files(self) -> list[FatFile]:
         """The files of the root folder, in its order."""
-        found = []
+        found: list[FatFile] = []
         for first, count in self._chain(self._root, _MAX_ROOT_CLUSTERS):
             data = self._read(self._place(first), count * self._cluster_bytes)
             for at in range(0, len(data), _ENTRY_BYTES):
@@ -121,7 +121,8 @@ class Fat32:
     def _place(self, cluster: int) -> int:
         return self._data + (cluster - 2) * self._cluster_bytes
 
-    def _partition(self, boot: bytes) -> int:
+    @staticmethod
+    def _partition(boot: bytes) -> int:
         for at in range(446, 510, 16):
             if boot[at + 4] in _FAT32_PARTITIONS:
                 start: int = struct.unpack_from("<I", boot, at + 8)[0]

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from earwitness.devices import DeviceRecord, DeviceStore
-from earwitness.errors import DeviceBusyError, EarwitnessError, FormatError, KeyMissingError, NoDeviceError
+from earwitness.errors import (
+    DeviceBusyError,
+    EarwitnessError,
+    FormatError,
+    IntegrityError,
+    KeyMissingError,
+    NoDeviceError,
+)
 from earwitness.link.client import ClockSet, Page, Recorder
 from earwitness.link.messages import FREED, OPEN, PAGE_BYTES, Recording, Status
 
@@ -260,25 +267,32 @@ def _check(
     pinned: set[bytes],
     identity: Identity | None,
     progress: Callable[[Progress], None] | None,
-) -> tuple[Verdict, str]:
+) -> tuple[Verdict | None, str]:
     from earwitness.verify import verify
 
     size = part.stat().st_size
-    if progress:
-        progress(Progress(recording.seq, "checking", 0, size, 0))
+
+    def tell(pages: int) -> None:
+        if progress:
+            progress(Progress(recording.seq, "checking", min(pages * PAGE_BYTES, size), size, 0))
+
+    tell(0)
     with part.open("rb") as file:
         device = file.read(100)[68:100]
     key = device if device in pinned else None
     if key is None and len(pinned) == 1:
         (key,) = pinned
     outcome = NEW
+    verdict: Verdict | None
     try:
-        verdict = verify(part, identity, pinned=key)
-    except KeyMissingError:
-        outcome = UNOPENED
-        verdict = verify(part, None, pinned=key)
-    if progress:
-        progress(Progress(recording.seq, "checking", size, size, 0))
+        try:
+            verdict = verify(part, identity, pinned=key, progress=tell)
+        except KeyMissingError:
+            outcome = UNOPENED
+            verdict = verify(part, None, pinned=key, progress=tell)
+    except (FormatError, IntegrityError):
+        return None, DAMAGED  # not even its header holds
+    tell(size // PAGE_BYTES)
     if verdict.intact.ok is False or verdict.by.ok is False:
         outcome = DAMAGED
     return verdict, outcome

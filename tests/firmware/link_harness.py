@@ -57,6 +57,7 @@ def usb_read(into):
 
 def usb_write(data):
     if peer is None or stalled:
+        time.sleep_ms(100)  # as long as the chip's driver waits
         return 0
     at = 0
     give_up = time.ticks_ms() + 100

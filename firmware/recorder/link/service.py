@@ -54,7 +54,7 @@ FAULT = const(9)
 _AUTH_MS = const(5000)  # LINK.md "Limits": a session that has not proved itself by then is dropped
 _CHUNK_BYTES = const(64)  # one USB packet
 _POLL_BYTES = const(512)  # taken at most in one poll, so that noise cannot hold the main loop
-_PATIENCE = const(20)  # writes that take nothing (100 ms each) before an idle recorder calls the host gone
+_PATIENCE = const(10)  # writes that take nothing (100 ms each) before an idle recorder calls the host gone
 _SEALED_START = const(6)  # of the text in a sealed frame: head 2, counter 4
 
 # States
@@ -99,6 +99,10 @@ class Link:
         self._end = 0
         self.raw = bytearray(frames.MAX_SMALL_BYTES)
         self._wire = bytearray(frames.encoded_bytes(frames.MAX_SMALL_BYTES))
+        self._out: "bytearray | None" = None  # a frame on its way, from _out_at to _out_end
+        self._out_at = 0
+        self._out_end = 0
+        self._stalls = 0
         self._status: "Any" = None  # a STATUS being signed in slices
         self._commands: "Any" = None  # commands.Commands, while idle
 
@@ -109,6 +113,9 @@ class Link:
         if self._state == _GREETED and clock.since_ms(self._since) >= _AUTH_MS:
             self._drop()
         worked = self._receive()
+        if self._out is not None:
+            self._flush()
+            return True
         if self._status is not None:
             self._step_status()
             return True
@@ -147,23 +154,34 @@ class Link:
     # ---- sending
 
     def send(self, raw: bytearray, count: int, wire: bytearray) -> bool:
-        """Send the frame raw[0:count]; False when the host does not read. While recording no second try is made."""
+        """Send the frame raw[0:count]; False when the host does not read. What the cable does not take at once goes out
+        with the next polls, so that a host that dawdles does not hold the main loop."""
+        while self._out is not None:
+            self._flush()
         if self.dead:
             return False
-        length = frames.encode(raw, count, wire)
-        view = memoryview(wire)
-        at = 0
-        empty = 0
-        patience = 0 if self.is_recording() else _PATIENCE
-        while at < length:
-            taken = usb.write(view[at:length])
-            at += taken
-            if at < length:
-                empty = 0 if taken else empty + 1
-                if empty > patience or patience == 0:
-                    self.dead = True
-                    return False
-        return True
+        self._out_end = frames.encode(raw, count, wire)
+        self._out_at = 0
+        self._out = wire
+        self._flush()
+        return not self.dead
+
+    def _flush(self) -> None:
+        """One write of what is left to send. While recording no second try is made."""
+        out = self._out
+        if out is None:
+            return
+        taken = usb.write(memoryview(out)[self._out_at : self._out_end])
+        self._out_at += taken
+        if self._out_at >= self._out_end:
+            self._out = None
+            self._stalls = 0
+            return
+        self._stalls = 0 if taken else self._stalls + 1
+        if self._stalls > _PATIENCE or self.is_recording():
+            self.dead = True
+            self._out = None
+            self._stalls = 0
 
     def answer(self, request: int, command: int, count: int) -> bool:
         """Seal and send the answer to a command; its payload, `count` bytes, already stands at raw[7:]."""
@@ -183,7 +201,7 @@ class Link:
 
     def refuse(self, request: int, code: int, text: str, sealed: bool = True) -> None:
         """Answer with a refusal: its code and a sentence."""
-        words = text.encode()
+        words = text.encode()[:120]  # LINK.md "Limits"
         start = 7 if sealed else 2
         self.raw[start] = code
         self.raw[start + 1 : start + 1 + len(words)] = words
