@@ -77,8 +77,8 @@ class Audio:
                         yield part
             else:
                 at += length
-            if at >= stop:
-                return
+            if end is not None and at >= stop:
+                return  # without an end the walk goes on to its last check
 
     def flac_frames(self) -> Iterator[bytes]:
         """Consecutive frames of one valid FLAC stream, some at a time: the recorder's own wherever they can stay."""
@@ -118,7 +118,8 @@ class Audio:
     def _runs(self) -> Iterator[list[Gap | Body]]:
         """Pieces in runs of one kind that can be treated at once: frames, plain samples, or a stretch of silence."""
         run: list[Gap | Body] = []
-        for piece in self._pieces(Timeline()):
+        timeline = Timeline()
+        for piece in self._pieces(timeline):
             if isinstance(piece, Gap):
                 if run:
                     yield run
@@ -133,6 +134,8 @@ class Audio:
             run.append(piece)
         if run:
             yield run
+        if timeline.samples != self.samples:
+            raise IntegrityError("The file has changed while it was read.", _HINT)
 
     def _decoded(self, run: list[Gap | Body]) -> Iterator[Samples]:
         pages = [piece for piece in run if isinstance(piece, Body)]
@@ -142,14 +145,14 @@ class Audio:
             yield np.frombuffer(b"".join(page.audio for page in pages), "<i2").astype(np.int16)
         else:
             try:
-                yield pcm.decode(b"".join(page.audio for page in pages), sum(page.samples for page in pages), self.rate)
+                yield pcm.decode_pages(pages, self.rate)
             except IntegrityError:
                 for page in pages:
                     yield self._decoded_page(page)
 
     def _decoded_page(self, page: Body) -> Samples:
         try:
-            return pcm.decode(page.audio, page.samples, self.rate)
+            return pcm.decode_pages([page], self.rate)
         except IntegrityError as error:
             if self._allow:
                 return np.zeros(page.samples, np.int16)
@@ -163,7 +166,12 @@ class Audio:
             elif piece.codec == body.PCM16:
                 yield from stitcher.samples(np.frombuffer(piece.audio, "<i2").astype(np.int16))
             else:
-                yield from stitcher.frames(piece)
+                try:
+                    if self._allow:
+                        pcm.decode_pages([piece], self.rate)
+                    yield from stitcher.frames(piece)
+                except (FormatError, IntegrityError):
+                    yield from stitcher.samples(self._decoded_page(piece))
 
 
 def _length(piece: Gap | Body) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from earwitness import flac
 from earwitness.errors import FormatError
@@ -17,8 +17,7 @@ _ROOM_BYTES = _BODY_BYTES - _FIXED.size
 _ZEROS = bytes(_ROOM_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """One page of sound. `first_sample` counts from 0 and includes lost and muted samples; `mono_us` is since boot."""
 
     first_sample: int
@@ -28,16 +27,22 @@ class Body:
     codec: int
     events: bytes
     audio: bytes
-    frames: tuple[flac.Frame, ...]  # where codec 1 has its frames in `audio`
 
     @property
     def end(self) -> int:
         """Number of the sample after the last."""
         return self.first_sample + self.samples
 
+    def frames(self) -> list[flac.Frame]:
+        """Where codec 1 has its frames in `audio`. Raises FormatError unless they are exactly this page's samples."""
+        return flac.frames(self.audio, self.first_sample, self.samples)
+
 
 def parse(plain: bytes) -> Body:
-    """A decrypted body (4016 bytes). Raises FormatError saying which rule it breaks."""
+    """A decrypted body (4016 bytes). Raises FormatError saying which rule it breaks.
+
+    Of FLAC only the first frame's header is looked at; `Body.frames` and decoding find the rest.
+    """
     first, mono, samples, event_bytes, audio_bytes, codec, flags, lost, zero = _FIXED.unpack_from(plain)
     used = event_bytes + audio_bytes
     if flags or zero:
@@ -48,14 +53,13 @@ def parse(plain: bytes) -> Body:
         raise FormatError("the padding is not zero")
     events_end = _FIXED.size + event_bytes
     audio = plain[events_end : _FIXED.size + used]
-    frames: tuple[flac.Frame, ...] = ()
     if first + samples > MAX_SAMPLES:
         raise FormatError("the sample count is beyond what a recorder can count to")
     if codec == PCM16:
         if audio_bytes != 2 * samples:
             raise FormatError(f"{audio_bytes} bytes of PCM cannot be {samples} samples")
     elif codec == FLAC:
-        frames = tuple(flac.frames(audio, first, samples))
+        flac.check_first(audio, first, samples)
     else:
         raise FormatError(f"codec {codec} is not known")
-    return Body(first, mono, samples, lost, codec, plain[_FIXED.size : events_end], audio, frames)
+    return Body(first, mono, samples, lost, codec, plain[_FIXED.size : events_end], audio)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from earwitness.errors import FormatError
 
@@ -41,20 +41,20 @@ def crc8(data: bytes) -> int:
 
 def coded_number(number: int) -> bytes:
     """A sample number below 2^36 in the UTF-8-like code of frame headers, 1 to 7 bytes."""
-    if number < 0x80:
-        return bytes([number])
-    tail = []
-    limit = 0x40
-    while number >= limit:
-        tail.append(0x80 | number & 0x3F)
-        number >>= 6
-        limit = limit >> 1 if len(tail) > 1 else 0x20
-    first = (0xFF00 >> (len(tail) + 1)) & 0xFF | number
-    return bytes([first, *reversed(tail)])
+    if number < 0x110000:
+        return chr(number).encode("utf-8", "surrogatepass")  # as far as there is Unicode the codes are the same
+    tail = 0x80808080 | number & 0x3F | (number & 0xFC0) << 2 | (number & 0x3F000) << 4 | (number & 0xFC0000) << 6
+    if number < 1 << 21:
+        return (0xF0 << 24 | tail & 0xFFFFFF | (number & 0x1C0000) << 6).to_bytes(4, "big")
+    if number < 1 << 26:
+        return ((0xF8 | number >> 24) << 32 | tail).to_bytes(5, "big")
+    if number < 1 << 31:
+        return ((0xFC | number >> 30) << 40 | (0x80 | number >> 24 & 0x3F) << 32 | tail).to_bytes(6, "big")
+    middle = (0x80 | number >> 30 & 0x3F) << 40 | (0x80 | number >> 24 & 0x3F) << 32
+    return (0xFE << 48 | middle | tail).to_bytes(7, "big")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Where one frame stands in a page's audio bytes: `data[start:end]`, samples `number` to `number + size`."""
 
     start: int
@@ -80,51 +80,57 @@ def streaminfo(rate: int, samples: int, blocks: tuple[int, int], md5: bytes = by
 def frames(data: bytes, first: int, samples: int) -> list[Frame]:
     """The frames of one page, whose headers count from `first` on without a gap and cover exactly `samples`.
 
-    Raises FormatError otherwise. Frame ends are found by the next header, CRC-8 included; what is between is checked
-    by decoding.
+    Raises FormatError otherwise. A frame ends where a header with the number that is due next begins; both CRCs, and
+    what is between the headers, are checked by decoding.
     """
     found: list[Frame] = []
     at, number, end = 0, first, first + samples
+    coded = coded_number(number)
     while number < end:
-        coded = coded_number(number)
         size = _block_size(data, at, coded)
-        if size is None:
-            raise FormatError(f"no FLAC frame for sample {number} where one has to begin")
-        following = number + size
-        stop = _next(data, at + 7, coded_number(following))
-        if (stop < 0) != (following == end) or following > end or size < MIN_BLOCK:
+        number += size
+        if number > end or size < MIN_BLOCK:
             raise FormatError(f"the FLAC frames do not hold exactly {samples} samples")
-        stop = len(data) if stop < 0 else stop
-        found.append(Frame(at, stop, number, size))
-        at, number = stop, following
+        coded = coded_number(number)
+        stop = data.find(data[at : at + 4] + coded, at + 8)  # mostly the next frame is of the same size
+        if stop < 0:
+            stop = _search(data, at + 8, coded)
+        if (stop < 0) != (number == end):
+            raise FormatError(f"the FLAC frames do not hold exactly {samples} samples")
+        if stop < 0:
+            stop = len(data)
+        found.append(Frame(at, stop, number - size, size))
+        at = stop
     if at != len(data):
         raise FormatError(f"the FLAC frames do not hold exactly {samples} samples")
     return found
 
 
-def _next(data: bytes, at: int, coded: bytes) -> int:
-    """Offset of the next frame header that carries the number `coded`, or -1."""
+def check_first(data: bytes, first: int, samples: int) -> None:
+    """A quick look at a page's first frame: it begins with sample `first` and is no longer than the page."""
+    if samples and not MIN_BLOCK <= _block_size(data, 0, coded_number(first)) <= samples:
+        raise FormatError(f"the FLAC frames do not hold exactly {samples} samples")
+
+
+def _search(data: bytes, at: int, coded: bytes) -> int:
+    """Offset of the next header of any size that carries the number `coded`, or -1."""
     while True:
-        at = data.find(coded, at + 4) - 4
-        if at < 0 or (data.startswith(_SYNC, at) and _block_size(data, at, coded) is not None):
-            return at if at > 0 else -1
+        at = data.find(_SYNC, at)
+        if at < 0 or (data.startswith(coded, at + 4) and data[at + 3] == _MONO_16_BIT):
+            return at
         at += 1
 
 
-def _block_size(data: bytes, at: int, coded: bytes) -> int | None:
-    """Block size of the mono 16-bit frame whose header stands at `at` and carries `coded`, else None."""
+def _block_size(data: bytes, at: int, coded: bytes) -> int:
+    """Block size of the mono 16-bit frame whose header stands at `at` and carries `coded`."""
     end = at + 4 + len(coded)
-    if data[at : at + 2] != _SYNC or data[at + 4 : end] != coded or len(data) < end + 3:
-        return None
+    if not data.startswith(_SYNC, at) or data[at + 4 : end] != coded or len(data) < end + 3:
+        raise FormatError("no FLAC frame begins where one has to")
     code, rate = data[at + 2] >> 4, data[at + 2] & 15
     if data[at + 3] != _MONO_16_BIT or rate > 11:
-        return None
+        raise FormatError("a FLAC frame is not mono of 16 bits")
+    if code == _BLOCK_16_BIT:
+        return (data[end] << 8 | data[end + 1]) + 1
     if code == _BLOCK_8_BIT:
-        size, end = data[end] + 1, end + 1
-    elif code == _BLOCK_16_BIT:
-        size, end = (data[end] << 8 | data[end + 1]) + 1, end + 2
-    elif code in _BLOCK_SIZES:
-        size = _BLOCK_SIZES[code]
-    else:
-        return None
-    return size if crc8(data[at:end]) == data[end] else None
+        return data[end] + 1
+    return _BLOCK_SIZES.get(code, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from earwitness.errors import FormatError
 
@@ -27,8 +28,7 @@ _SHARE_CHARS = 43  # 32 bytes in unpadded base64
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """The 28 bytes that all pages have in common. `number` is the page size, the leaf index or n, by `kind`."""
 
     kind: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy.typing as npt
 import soundfile
 
 from earwitness import flac
-from earwitness.errors import IntegrityError
+from earwitness.body import Body
+from earwitness.errors import FormatError, IntegrityError
 
 Samples = npt.NDArray[np.int16]
 
@@ -81,10 +82,14 @@ def decode(data: bytes, samples: int, rate: int) -> Samples:
     return decoded
 
 
-def blocks(samples: Samples) -> Iterator[Samples]:
-    """`samples` in pieces of at most one block."""
-    for at in range(0, len(samples), flac.BLOCK):
-        yield samples[at : at + flac.BLOCK]
+def decode_pages(pages: Sequence[Body], rate: int) -> Samples:
+    """The sound of consecutive pages of codec 1. Raises IntegrityError unless each holds exactly what it says."""
+    try:
+        for page in pages:
+            page.frames()
+    except FormatError as error:
+        raise IntegrityError(f"Sound in this recording is not as its page says: {error.message}.") from error
+    return decode(b"".join(page.audio for page in pages), sum(page.samples for page in pages), rate)
 
 
 def _closed(frame: bytes) -> bytes:

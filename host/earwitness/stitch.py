@@ -29,18 +29,16 @@ class Stitcher:
         self.most_block = 0
 
     def frames(self, body: Body) -> Iterator[bytes]:
-        """A page of the recorder's own frames, as they are if nothing waits."""
-        if not body.frames:
-            return
+        """A page of the recorder's own frames, as they are if nothing waits. Raises before it hands out anything."""
+        frames = body.frames()
         begin = 0
         if len(self._waiting):
-            head = body.frames[0]
+            head = frames.pop(0)
             begin = head.end
-            yield from self._verbatim(pcm.decode(body.audio[: head.end], head.size, self._rate), keep=False)
-        for frame in body.frames:
-            if frame.start >= begin:
-                self._count(frame.size)
-        if begin < len(body.audio):
+            yield from self._verbatim(pcm.decode(body.audio[:begin], head.size, self._rate), keep=False)
+        for frame in frames:
+            self._count(frame.size)
+        if frames:
             yield body.audio[begin:]
 
     def samples(self, samples: Samples) -> Iterator[bytes]:

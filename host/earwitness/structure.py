@@ -21,7 +21,7 @@ _MAX_NAMED = 100
 _MAX_WAITING = 1024  # leaves held while checkpoint after checkpoint is damaged; 4 MiB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Leaf:
     """A page of sound in its place. Unproven ones are not vouched for by the recorder."""
 

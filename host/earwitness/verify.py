@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from earwitness import answers
 from earwitness.answers import Found
-from earwitness.body import Body
+from earwitness.body import FLAC, Body
 from earwitness.chain import Chain, cut_short, in_sequence
 from earwitness.container import Container
 from earwitness.errors import FormatError, IntegrityError
@@ -94,7 +94,7 @@ class _Sound:
 
     def take(self, leaf: Leaf, body: Body, rate: int) -> None:
         self._rate = rate
-        if body.frames:
+        if body.codec == FLAC and body.samples:
             self._batch.append((leaf, body))
         if len(self._batch) == self._PAGES:
             self.close()
@@ -105,11 +105,11 @@ class _Sound:
         batch, self._batch = self._batch, []
         try:
             if batch:
-                pcm.decode(b"".join(body.audio for _, body in batch), sum(b.samples for _, b in batch), self._rate)
+                pcm.decode_pages([body for _, body in batch], self._rate)
         except IntegrityError:
             for leaf, body in batch:
                 try:
-                    pcm.decode(body.audio, body.samples, self._rate)
+                    pcm.decode_pages([body], self._rate)
                 except IntegrityError as error:
                     self._survey.findings.failure(f"a page is sealed and yet invalid: {error.message}", leaf.file_page)
 
