@@ -1,0 +1,115 @@
+"""Pairing, syncing and asking a recorder, as it is typed; at the other end runs the recorder's own link code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sealed_recording
+from link_device import SEED, Device
+from tests.host.program import run
+
+from earwitness.identity import Identity, recipient_bytes
+
+DECLINE = "decline\nI accept that a lost key loses every recording\n"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Device]]:
+    running: list[Device] = []
+
+    def begin(**settings: Any) -> Device:
+        running.append(Device(tmp_path, **{"button": 1, **settings}))
+        return running[-1]
+
+    yield begin
+    for device in running:
+        device.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def pair(home: Path, device: Device, *words: str, stdin: str = DECLINE) -> Any:
+    return run(home, "pair", "--port", device.url, "--no-passphrase", *words, stdin=stdin)
+
+
+def public_key(home: Path) -> bytes:
+    return recipient_bytes(run(home, "key", "show-public").stdout.strip())
+
+
+def test_pairing_makes_a_key_and_gives_the_recorder_its_public_half(home: Path, start: Callable[..., Device]) -> None:
+    device, second = start(), Identity.generate()
+    done = pair(home, device, "--name", "Kitchen", "--second", second.recipient)
+    assert done.returncode == 0, done.stderr
+    (asked,) = device.called("pair")
+    assert asked["recipients"] == [public_key(home).hex(), second.recipient_bytes.hex()]
+    listed = json.loads(run(home, "devices", "--json").stdout)
+    assert [(one["name"], one["public_key"]) for one in listed["paired"]] == [("Kitchen", device.public.hex())]
+
+
+def test_nothing_is_paired_before_the_recovery_sheet_is_settled(home: Path, start: Callable[..., Device]) -> None:
+    device = start()
+    done = pair(home, device, stdin="decline\nno\n")
+    assert done.returncode == 2
+    assert device.called("pair") == []
+    assert pair(home, device).returncode == 0, "taken up again with the same key"
+    assert len(device.called("pair")) == 1
+
+
+def test_a_second_key_that_is_mistyped_stops_before_anything(home: Path, start: Callable[..., Device]) -> None:
+    device = start()
+    done = pair(home, device, "--second", Identity.generate().recipient[:-1] + "b")
+    assert done.returncode == 2 and device.called("pair") == []
+    assert run(home, "key", "show-public").returncode == 12, "no key was made either"
+
+
+def test_sync_brings_recordings_that_list_show_and_verify_know(
+    home: Path, start: Callable[..., Device], tmp_path: Path
+) -> None:
+    first = start()
+    assert pair(home, first).returncode == 0
+    secret = json.loads((home / "state" / "recorders.json").read_text())["recorders"][0]["link_secret"]
+    owner, items = public_key(home), {}
+    for seq in (1, 2):
+        data = sealed_recording.make(SEED, owner, seq, 6)
+        path = tmp_path / f"on-card-{seq}"
+        path.write_bytes(data)
+        items[str(seq)] = {"id": data[12:28].hex(), "pages": len(data) // 4096, "path": str(path)}
+    device = start(link_secret=secret, recordings=items, newest=2, hash="ab" * 32)
+    done = run(home, "sync", "--port", device.url, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [item["outcome"] for item in report["recordings"]] == ["new", "new"] and report["clock_set"]
+    progress = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert {line["progress"] for line in progress} == {"recording 1", "recording 2"}
+    again = run(home, "sync", "--port", device.url)
+    assert again.returncode == 0 and again.stdout == "" and "Nothing new" in again.stderr
+    assert len(run(home, "list").stdout.splitlines()) == 2
+    shown = json.loads(run(home, "show", "1", "--json").stdout)
+    assert shown["verdict"]["by"]["ok"] is True, "the paired recorder is known by its key"
+    assert shown["custody"]["steps"][0]["act"] == "synced"
+    status = json.loads(run(home, "status", "--port", device.url, "--json").stdout)
+    assert status["newest"] == 2
+    assert "proved itself" in run(home, "doctor", "--device", "--port", device.url).stdout
+
+
+def test_a_recorder_of_somebody_else_is_told_apart(home: Path, start: Callable[..., Device]) -> None:
+    device = start(link_secret="44" * 32)
+    for words in (["sync"], ["status"]):
+        done = run(home, *words, "--port", device.url)
+        assert done.returncode == 12 and "not paired" in done.stderr
+
+
+def test_unpair_forgets_only_what_was_named(home: Path, start: Callable[..., Device]) -> None:
+    pair(home, start(), "--name", "Kitchen")
+    assert run(home, "unpair", "Kitchen", stdin="Bathroom\n").returncode == 2
+    assert json.loads(run(home, "devices", "--json").stdout)["paired"]
+    assert run(home, "unpair", "Kitchen", stdin="Kitchen\n").returncode == 0
+    assert json.loads(run(home, "devices", "--json").stdout)["paired"] == []
+    assert run(home, "key", "show-public").returncode == 0, "the key stays"
