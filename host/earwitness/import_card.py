@@ -73,6 +73,7 @@ class CardSource:
     """Recordings on a card, found by name and by their first page."""
 
     how = "card"
+    to_the_end = True
 
     def __init__(self, card: _Card) -> None:
         self._card = card

@@ -85,6 +85,7 @@ class Source(Protocol):
     """Where recordings come from."""
 
     how: str  # for the custody log
+    to_the_end: bool  # read past the final note: whatever stands behind it on a card is evidence too
 
     def recordings(self) -> list[Recording]:
         """What there is; `pages` may count unused space at a file's end."""
@@ -94,7 +95,9 @@ class Source(Protocol):
 
 
 class RecorderSource:
-    """A recorder on the link."""
+    """A recorder on the link. Its files may be allocated far ahead, and only the final note says where they end."""
+
+    to_the_end = False
 
     def __init__(self, recorder: Recorder, how: str = "USB") -> None:
         self.how = how
@@ -104,7 +107,10 @@ class RecorderSource:
         return self._recorder.list()
 
     def read(self, recording: Recording, first: int) -> Iterator[Page]:
-        return self._recorder.read(recording, first)
+        for page in self._recorder.read(recording, first):
+            yield page
+            if page.data is not None and _is_final(page.data, recording.recording_id):
+                return
 
 
 def sync(
@@ -165,14 +171,19 @@ def take_all(
 
 
 def is_finished(path: Path) -> bool:
-    """Whether a recording's file ends with a final note: there is nothing to add to it."""
+    """Whether a recording's file ends with a final note: there is nothing to add to it. Looks only, verifies nothing."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if size < 2 * PAGE_BYTES:
             return False
         file.seek(size // PAGE_BYTES * PAGE_BYTES - PAGE_BYTES)
         page = file.read(PAGE_BYTES)
-    return page[:5] == _CHECKPOINT and b"\nstate running\n" not in page[34:434]
+    return _is_final(page, page[12:28])
+
+
+def _is_final(page: bytes, recording_id: bytes) -> bool:
+    """Whether this page looks like the recording's last; verification decides."""
+    return page[:5] == _CHECKPOINT and page[12:28] == recording_id and b"\nstate running\n" not in page[34:434]
 
 
 def part_path(library: Library, recording: Recording) -> Path:
@@ -209,6 +220,8 @@ def _copy(source: Source, recording: Recording, part: Path, progress: Callable[[
     handle = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(handle, "r+b") as file:
         first = _resume(file, recording)
+        if first and not source.to_the_end and is_finished(part):
+            return True
         need = total - first * PAGE_BYTES
         if shutil.disk_usage(part.parent).free < need:
             raise EarwitnessError(

@@ -244,6 +244,29 @@ def test_a_recording_by_another_key_is_not_taken_as_this_recorders(
     assert report.items[0].verdict is not None and report.items[0].verdict.by.ok is False
 
 
+def test_reading_ends_at_the_final_note_of_a_file_that_is_allocated_ahead(
+    start: Callable[..., Device], library: Library, store: DeviceStore
+) -> None:
+    device = start({1: RECORDINGS[1] + bytes(4096 * 500), 2: RECORDINGS[2] + bytes(4096 * 9)})
+    cable = Meddler(device.url)
+    report = run(device, library, store, cable=cable)
+    assert [item.outcome for item in report.items] == [NEW, NEW]
+    for item, data in zip(report.items, RECORDINGS.values(), strict=True):
+        assert item.path is not None and item.path.read_bytes() == data
+    assert sum(len(raw) > 4000 for raw in cable.received) < 200
+
+
+def test_a_copy_that_was_complete_and_not_yet_verified_is_not_read_again(
+    start: Callable[..., Device], library: Library, store: DeviceStore
+) -> None:
+    data = RECORDINGS[1]
+    (library.root / f".{data[12:28].hex()}.part").write_bytes(data)
+    device = start({1: data + bytes(4096 * 50)})
+    cable = Meddler(device.url)
+    assert run(device, library, store, cable=cable).items[0].outcome == NEW
+    assert not any(len(raw) > 4000 for raw in cable.received)
+
+
 def test_freed_and_open_ones_are_left_alone(start: Callable[..., Device], library: Library, store: DeviceStore) -> None:
     report = run(start(RECORDINGS, item1={"state": 3}, item2={"state": 2}), library, store)
     assert [item.outcome for item in report.items] == [SKIPPED, SKIPPED]

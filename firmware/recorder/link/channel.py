@@ -44,7 +44,9 @@ class Channel:
         self._sent = 0
         self._received = 0
 
-    def challenge(self, host_nonce: "bytes | memoryview", nonce: "bytes | bytearray", versions: bytes) -> None:
+    def challenge(
+        self, host_nonce: "bytes | memoryview", nonce: "bytes | bytearray", versions: "bytes | bytearray"
+    ) -> None:
         """Both nonces are known. `versions`: lowest and highest of the host, lowest and highest of the recorder."""
         self.close()
         self._nonces[:NONCE_BYTES] = host_nonce

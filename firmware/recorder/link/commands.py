@@ -137,8 +137,12 @@ class Commands:
             return
         raw = self._raw
         page = memoryview(raw)[11 : 11 + _PAGE_BYTES]
+        volume = self._host.volume
+        if volume is None:
+            self.cancel(CARD, CardError.GONE)
+            return
         try:
-            self._host.volume.read_page(self._seq, self._page, page)
+            volume.read_page(self._seq, self._page, page)
         except (CardError, OSError) as error:
             if isinstance(error, CardError) and error.kind in (CardError.NONE, CardError.GONE):
                 self.cancel(CARD, error.kind)

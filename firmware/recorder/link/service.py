@@ -330,7 +330,10 @@ class Link:
                 return
             from recorder.link.status import Status
 
-            self._status = Status(self.host, request, text[1:33])
+            try:
+                self._status = Status(self.host, request, text[1:33])
+            except Exception as error:
+                self.refuse(request, FAULT, "fault: " + type(error).__name__)
         elif self.is_recording():
             self.refuse(request, BUSY, "busy: recording")
         else:
@@ -347,8 +350,13 @@ class Link:
 
     def _step_status(self) -> None:
         status = self._status
-        if not status.step():
+        try:
+            if not status.step():
+                return
+            count = status.write(self.raw, 7)
+        except Exception as error:  # of what the session says of itself: the recording must not end with it
+            self._status = None
+            self.refuse(status.request, FAULT, "fault: " + type(error).__name__)
             return
         self._status = None
-        count = status.write(self.raw, 7)
         self.answer(status.request, STATUS, count)
