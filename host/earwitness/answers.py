@@ -192,7 +192,7 @@ def when(found: Found) -> Answer:
     source = events.CLOCK_SOURCES.get(anchor.source, f"source {anchor.source}")
     error = anchor.error_us / 1_000_000
     words = (
-        f"By the device clock, set by the owner's computer, it began {utc(start)} ± {error:.1f} s ({source})."
+        f"By the device clock, set by the owner's computer, it began {utc(start)} ± {error:g} s ({source})."
         " That is not proof from outside."
     )
     return Answer("device clock", None, words, tuple(details))

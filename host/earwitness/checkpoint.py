@@ -35,15 +35,12 @@ class Checkpoint:
     p: int
     leaves: tuple[bytes, ...]
     range: tuple[bytes, ...]
+    tree: merkle.Tree  # of all n leaves
 
     @property
     def n(self) -> int:
         """Leaves covered."""
         return self.note.n
-
-    def tree(self) -> merkle.Tree:
-        """The tree of all n leaves."""
-        return merkle.Tree(self.p, self.range).extended(self.leaves)
 
 
 def page(
@@ -84,14 +81,14 @@ def parse(data: bytes, header: Header) -> Checkpoint:
         raise FormatError("Checkpoint 0 says that the recording is over.")
     leaves, at = _hashes(data, at, n - p)
     range_, at = _hashes(data, at, p.bit_count())
-    found = Checkpoint(parsed, p, leaves, range_)
-    if found.tree().root() != parsed.root:
+    tree = merkle.Tree(p, range_).extended(leaves)
+    if tree.root() != parsed.root:
         raise IntegrityError("The hashes in a checkpoint do not add up to what is signed.")
     copied = header.page if p == 0 else None
     whole = page(header.recording_id, n, p, signed_note=signed_note, leaves=leaves, range_=range_, header_page=copied)
     if whole != data:
         raise IntegrityError("A checkpoint has bytes that nothing accounts for.")
-    return found
+    return Checkpoint(parsed, p, leaves, range_, tree)
 
 
 def header_copy(data: bytes) -> Header:

@@ -143,7 +143,7 @@ class Structure:
         yield from self._prove(found.p, [*between, *found.leaves], found.note, file_page)
         survey.checkpoints += 1
         survey.begins_sealed |= file_page == 1 and found.n == 1
-        self._tree = found.tree()
+        self._tree = found.tree
         survey.proven_to = found.n
         if found.note.final:
             survey.final, survey.final_whole = found.note, True

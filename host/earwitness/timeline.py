@@ -71,10 +71,13 @@ class Timeline:
             raise FormatError("the first page does not begin at sample 0")
         if begin < self.samples or (begin > self.samples and index == self.index + 1):
             raise FormatError("the sample count jumps")
-        entries = list(events.parse(body.events))
+        entries = list(events.parse(body.events)) if body.events else []
         found = [Gap(self.samples, begin - self.samples, DAMAGED, self.rate)] if begin > self.samples else []
         self._note_mutes(entries)
-        found += self._explain(begin, body.first_sample)
+        if body.lost_before:
+            found += self._explain(begin, body.first_sample)
+        if self._muted:
+            self._muted = [span for span in self._muted if span[1] > body.first_sample]
         if body.samples and self._muted_from is not None and self._muted_from < body.first_sample:
             self._muted_from = None  # sound again: the page that said so is damaged
         for gap in found:
@@ -110,7 +113,6 @@ class Timeline:
         spans = list(self._muted)
         if self._muted_from is not None:
             spans.append((self._muted_from, end))
-        self._muted = [span for span in self._muted if span[1] > end]
         found: list[Gap] = []
         at = begin
         for low, high in sorted(spans):
