@@ -19,7 +19,7 @@ PLACES = [i for i, data in enumerate(RECORDING.file) if data[4] == 3]
 def test_every_checkpoint_is_read():
     found = [checkpoint.parse(RECORDING.file[i], HEADER) for i in PLACES]
     assert [(c.p, c.n, c.note.state) for c in found] == [(0, 1, "running"), (1, 65, "running"), (65, 102, "end")]
-    assert found[2].tree().root() == maker.root(RECORDING.hashes)
+    assert found[2].tree.root() == maker.root(RECORDING.hashes)
     assert list(found[1].leaves) == RECORDING.hashes[1:65]
 
 
