@@ -49,6 +49,7 @@ def test_pairing_makes_a_key_and_gives_the_recorder_its_public_half(home: Path, 
     assert done.returncode == 0, done.stderr
     (asked,) = device.called("pair")
     assert asked["recipients"] == [public_key(home).hex(), second.recipient_bytes.hex()]
+    assert len(device.called("set_clock")) == 1, "else its first recording would have no date"
     listed = json.loads(run(home, "devices", "--json").stdout)
     assert [(one["name"], one["public_key"]) for one in listed["paired"]] == [("Kitchen", device.public.hex())]
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earwitness.console import console
+from earwitness.errors import EarwitnessError
+
+if TYPE_CHECKING:
+    from earwitness.devices import DeviceRecord
+    from earwitness.link.client import Recorder
 
 _BUTTON_S = 60
 
@@ -56,6 +61,7 @@ def pair(
         record = pair_recorder(
             recorder, [identity.recipient_bytes, *others], DeviceStore(), name=name, wait_for_button=wait
         )
+        _first_words(recorder, record)
     data = {
         "name": record.name,
         "device": record.short_key,
@@ -63,4 +69,14 @@ def pair(
         "recipients": len(others) + 1,
     }
     console.result(f"{record.name} ({record.short_key}) is paired.", data)
-    console.say("Recordings from now on open with your key. 'earwitness sync' brings them here and sets its clock.")
+    console.say("Recordings from now on open with your key. 'earwitness sync' brings them here.")
+
+
+def _first_words(recorder: Recorder, record: DeviceRecord) -> None:
+    """Tell it the time, so that its first recording has a date. It is paired whether this succeeds or not."""
+    try:
+        recorder.authenticate(record.secret, record.public)
+        recorder.entropy()
+        recorder.set_clock()
+    except EarwitnessError as error:
+        console.say(f"Its clock could not be set yet: {error.message} 'earwitness sync' does it.")
