@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MASK = const((1 << 30) - 1)  # sample counts are compared modulo 2**30
 _BLOCK = const(1024)  # samples a FLAC frame
+_SMALL = const(128)  # samples: a smaller block is not worth its frame's head to fill a page
 _LEAST = const(16)  # samples: the smallest block of FLAC but for a stream's last
 _PAGE_SAMPLES = const(14000)  # a page closes then, so that silence too is stored within a second
 _BODY = const(32)  # offset of the body in a page
@@ -99,12 +100,11 @@ class Capture:
         self._head = 0
         self.queued = 0
         self._pending = []  # type: list[bytes]  # events that found no room yet
-        self._last_bytes = _BLOCK  # size of the last frame of _last_samples, to guess the next
-        self._last_samples = _BLOCK
         self._position[0] = self._position[1] = 0
         self._at = 0  # count of the next sample to code, modulo 2**30
         self._end = -1  # count where coding stops: at a mute or at the end
         self._closing = None  # type: tuple[int, bytes] | None  # the event that stands last there
+        self._stopped_us = 0
         self._lost = 0
         self.lost_total = 0
         self.muted = False
@@ -143,6 +143,7 @@ class Capture:
     def stop(self, reason: int) -> None:
         """Take no more samples; code and seal what is in the ring, STOP last. `settled` tells when that is done."""
         mic.stop()
+        self._stopped_us = clock.now_us()
         if self.muted:
             self._skip()
         self._finish_at(mic.count(), STOP, pack("<B", reason))
@@ -208,23 +209,19 @@ class Capture:
         room = _ROOM - self._event_bytes - self._audio_bytes
         if count < _LEAST or (self._samples and self._codec == 0):
             return self._take_pcm(count, room)
-        guess = self._last_bytes * count // self._last_samples
-        if guess > room:  # it would not fit: a smaller block may
-            count = (count * room // guess * 15 // 16) & ~15
-            if count < 64:
-                return self._seal()
         if self._samples == 0:
             self._stamp()
+        page = self._pages[self._fill]
         offset = _EVENTS + self._event_bytes + self._audio_bytes
-        size = flac.encode(self._ring, self._at, count, self._position, self._pages[self._fill], offset, room)
-        if size == 0:
-            self._last_bytes = room + 1
-            self._last_samples = count
-            return self._seal() if self._samples else self._take_pcm(count, room)
+        size = flac.encode(self._ring, self._at, count, self._position, page, offset, room)
+        if size == 0:  # it does not fit: a smaller block may
+            count = (count * room // flac.needed()) & ~63
+            if count >= _SMALL:
+                size = flac.encode(self._ring, self._at, count, self._position, page, offset, room)
+            if size == 0:
+                return self._seal()
         if size > 2 * count and self._samples == 0:
             return self._take_pcm(count, room)  # it does not shrink: plain samples for this page
-        self._last_bytes = size
-        self._last_samples = count
         self._codec = 1
         return self._commit(count, size)
 
@@ -251,8 +248,12 @@ class Capture:
         return True
 
     def _stamp(self) -> None:
-        behind = (mic.count() - self._at) & _MASK
-        clock.stamp(self._pages[self._fill], _BODY + 8, behind * 125 // 2)  # 62.5 µs a sample
+        behind = ((mic.count() - self._at) & _MASK) * 125 // 2  # 62.5 µs a sample
+        if self._stopped_us:
+            # The count stands still since then, and time does not.
+            pack_into("<Q", self._pages[self._fill], _BODY + 8, self._stopped_us - behind)
+        else:
+            clock.stamp(self._pages[self._fill], _BODY + 8, behind)
         self._first_low = self._position[0]
         self._first_high = self._position[1]
 

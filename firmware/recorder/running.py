@@ -124,6 +124,8 @@ class Running:
         if self.stopping:
             if not capture.running and not capture.queued:
                 self._finish()
+        elif self._file.room_pages() < _SPARE_PAGES:  # each turn: loud noise fills eight pages a second
+            self.stop(CARD_FULL)
         elif clock.since_ms(self._checked) >= _CHECK_MS:
             self._checked = clock.ticks_ms()
             self._file.extend()
@@ -220,8 +222,6 @@ class Running:
         millivolts = battery.millivolts()
         if 0 < millivolts < EMPTY_MILLIVOLTS or battery.minutes_left() == 0:
             self.stop(BATTERY)
-        elif self._file.room_pages() < _SPARE_PAGES:
-            self.stop(CARD_FULL)
         elif (
             clock.since_ms(self._started) > _LONGEST_MS
             or self.pages > _MOST_PAGES

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _RECORDING_TURN_MS = const(32)  # half a FLAC block
 _IDLE_TURN_MS = const(40)
 _RETRY_MS = const(2000)
+_RETRY_FULL_MS = const(60_000)
 _REMIND_MS = const(60_000)
 _NOTICE_MS = const(120_000)  # "notice given" only in the first two minutes
 _CLOCK_CHIP = const(2)  # CLOCK source
@@ -56,6 +57,7 @@ IDLE_SET = (
     "recorder.randomness",
     "recorder.seal.age",
     "recorder.seal.chacha20poly1305",
+    "recorder.seal.checkpoint_fields",
     "recorder.seal.header",
     "recorder.seal.hkdf",
     "recorder.seal.x25519",
@@ -94,7 +96,7 @@ class Session:
         self._hold_off = False  # a recording ended by itself: the switch goes off before the next
         self._switch_was_on = False
         self._began = running.BY_SWITCH
-        self._retry_ticks = clock.ticks_ms() - _RETRY_MS
+        self._retry_now()
         self._link = Link(Answers(self))
 
     def run(self) -> None:
@@ -156,7 +158,8 @@ class Session:
 
     def _make_ready(self) -> None:
         """From whatever was before to a primed recording. Sets `trouble` to what stands in the way."""
-        self.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
+        if not self.trouble:  # else its shape stays, undisturbed by each new try
+            self.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
         identity, drbg = self.identity, self.drbg
         if self.trouble == SELF_TEST or drbg is None:
             return
@@ -191,7 +194,7 @@ class Session:
         """Somebody owns this recorder now: get ready for them."""
         self.identity = identity
         self.forget_primed()
-        self._retry_ticks = clock.ticks_ms() - _RETRY_MS
+        self._retry_now()
 
     def forget_primed(self) -> None:
         """Throw the primed recording away; another is made when there is time."""
@@ -212,7 +215,7 @@ class Session:
             self.forget_primed()
             self.volume = None
             self.trouble = CardError.NONE
-        if self._primed is None and clock.since_ms(self._retry_ticks) >= _RETRY_MS:
+        if self._primed is None and clock.since_ms(self._retry_ticks) >= self._retry_ms():
             self._make_ready()
             self._retry_ticks = clock.ticks_ms()
         if on and not self._hold_off and self._primed is not None:
@@ -225,8 +228,16 @@ class Session:
             self.indicator.buzz(indicator.REFUSED)
         self._show_waiting(on)
 
+    def _retry_now(self) -> None:
+        self._retry_ticks = clock.ticks_ms() - _RETRY_FULL_MS
+
+    def _retry_ms(self) -> int:
+        """A card that is full or of another format stays so until it is exchanged: looking again only wears it."""
+        same = self.trouble in (CardError.FULL, CardError.FORMAT) and card.present()
+        return _RETRY_FULL_MS if same else _RETRY_MS
+
     def _show_waiting(self, on: bool) -> None:
-        if self._link.is_open:
+        if self._link.is_busy:
             self.indicator.show(indicator.SYNCING)
         elif not on:
             self.indicator.show(indicator.OFF)
@@ -293,7 +304,7 @@ class Session:
             self.trouble = BATTERY_EMPTY
         self.indicator.buzz(indicator.STOPPED)
         self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
-        self._retry_ticks = clock.ticks_ms() - _RETRY_MS
+        self._retry_now()
 
     def _fail(self, error: RecorderError) -> None:
         """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""

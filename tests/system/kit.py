@@ -42,7 +42,7 @@ class Paired:
         if tape is not None:
             mic = folder / "tape.s16"
             mic.write_bytes(tape.astype("<i2").tobytes())
-        options.setdefault("card_size", 40 << 20)
+        options.setdefault("card_size", 300 << 20)  # clusters of 4 KiB: a page is one write, as on real cards
         return VirtualRecorder(state, mic=mic, port="none", **options)
 
     def items(self, recorder: VirtualRecorder, folder: Path) -> list[Item]:
@@ -89,6 +89,8 @@ def speech(seconds: float, seed: int = 1) -> Samples:
     """Loud and quiet stretches of something like speech, never the same twice: a place on the tape is known by its samples."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
-    voice = sum(np.sin(2 * np.pi * pitch * t * (1 + 0.02 * np.sin(3 * t))) / k for k, pitch in enumerate((140, 420, 1270), 1))
+    voice = sum(
+        np.sin(2 * np.pi * pitch * t * (1 + 0.02 * np.sin(3 * t))) / k for k, pitch in enumerate((140, 420, 1270), 1)
+    )
     envelope = np.clip(np.sin(2 * np.pi * t / 1.7) + 0.4, 0, 1)
     return np.asarray(np.round(900 * envelope * voice + rng.normal(0, 3, len(t))), dtype=np.int16)

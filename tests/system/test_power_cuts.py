@@ -46,7 +46,7 @@ def cut_and_come_back(paired: Paired, folder: Path, tape: Samples, write: int, t
         if starts:
             taken_s = ((stops[-1] if stops else cut)["up_us"] - starts[-1]["up_us"]) / 1e6
         recorder.play("0:off")
-        assert recorder.run(f"{READY_S}:on {READY_S + 2}:off", settle=3) == "done"
+        assert recorder.run(f"{2 * READY_S}:on {2 * READY_S + 2}:off", settle=3) == "done"
         items = paired.items(recorder, folder)
     assert items, "nothing on the card"
     last = items[-1]
@@ -95,7 +95,7 @@ def test_power_cut_during_recovery_too(paired: Paired, tape: Samples, tmp_path: 
         ended = recorder.run("0:wait", settle=READY_S)
         assert ended == ("cut" if ended == "cut" else "done")
         recorder.power_off()
-        assert recorder.run(f"{READY_S}:on {READY_S + 2}:off", settle=3) == "done"
+        assert recorder.run(f"{2 * READY_S}:on {2 * READY_S + 2}:off", settle=3) == "done"
         first, last = paired.items(recorder, tmp_path)
     assert first.verdict is not None and first.verdict.intact.ok and first.verdict.complete.state == "recovered"
     heard = master(first, paired, tmp_path / "cut.flac")

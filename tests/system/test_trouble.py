@@ -32,7 +32,7 @@ def flashes(recorder: VirtualRecorder, since: float) -> int:
     lit = [e["t"] for e in recorder.events() if e["what"] == "light" and e["value"] and e["t"] > since + 0.5]
     groups: list[int] = []
     for index, at in enumerate(lit):
-        if index and at - lit[index - 1] < 1.0:
+        if index and at - lit[index - 1] < 0.9:
             groups[-1] += 1
         else:
             groups.append(1)
@@ -49,7 +49,9 @@ def events(item: Any) -> list[Any]:
     return list(item.verdict.events)
 
 
-def test_without_a_card_it_says_so_and_records_when_one_is_put_in(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+def test_without_a_card_it_says_so_and_records_when_one_is_put_in(
+    paired: Paired, tape: Samples, tmp_path: Path
+) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
         recorder.run("0:pull 5:on", settle=10)
         assert flashes(recorder, 5) == _SHAPES["no card"]
@@ -59,7 +61,9 @@ def test_without_a_card_it_says_so_and_records_when_one_is_put_in(paired: Paired
     assert item.verdict is not None and item.verdict.exit_code == 0 and item.verdict.duration_s > 3
 
 
-def test_a_card_pulled_while_recording_is_told_at_once_and_recovered(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+def test_a_card_pulled_while_recording_is_told_at_once_and_recovered(
+    paired: Paired, tape: Samples, tmp_path: Path
+) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
         recorder.run(f"{_ON}:on {_ON + 6}:pull", settle=8)
         pulled = next(e["t"] for e in recorder.events() if e["what"] == "card")
@@ -74,7 +78,9 @@ def test_a_card_pulled_while_recording_is_told_at_once_and_recovered(paired: Pai
 
 def test_stalls_of_the_card_lose_nothing_at_speech(paired: Paired, tape: Samples, tmp_path: Path) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
-        recorder.run(f"{_ON}:on {_ON + 3}:stall=900 {_ON + 3.9}:stall=900 {_ON + 8}:stall=2500 {_ON + 14}:off", settle=4)
+        recorder.run(
+            f"{_ON}:on {_ON + 3}:stall=900 {_ON + 3.9}:stall=900 {_ON + 8}:stall=2500 {_ON + 14}:off", settle=4
+        )
         (item,) = paired.items(recorder, tmp_path)
     assert item.verdict is not None and item.verdict.exit_code == 0 and not item.verdict.gaps
     heard = master(item, paired, tmp_path / "m.flac")
@@ -99,13 +105,12 @@ def test_a_longer_stall_is_counted_to_the_sample(paired: Paired, tape: Samples, 
     assert np.array_equal(heard, expected) and len(heard) > 17 * RATE_HZ
 
 
-@pytest.mark.parametrize("write", [30, 60])
+@pytest.mark.parametrize("second", [0.01, 5])
 def test_a_card_that_errs_ends_the_recording_and_the_next_one_works(
-    paired: Paired, tape: Samples, tmp_path: Path, write: int
+    paired: Paired, tape: Samples, tmp_path: Path, second: float
 ) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
-        recorder.faults = {"fail_writes": [write]}
-        recorder.run(f"{_ON}:on {_ON + 12}:off", settle=4)
+        recorder.run(f"{_ON}:on {_ON + second}:fail=1 {_ON + 16}:off", settle=4)
         assert any(e["what"] == "card error" for e in recorder.events())
         items = paired.items(recorder, tmp_path)
     assert len(items) == 2, "the switch was still on: a second recording follows the recovered one"
@@ -115,11 +120,11 @@ def test_a_card_that_errs_ends_the_recording_and_the_next_one_works(
 
 
 def test_a_full_card_ends_the_recording_cleanly_and_is_told(paired: Paired, tmp_path: Path) -> None:
-    noise = np.random.default_rng(1).integers(-32768, 32767, 40 * RATE_HZ).astype(np.int16)
-    with paired.recorder(tmp_path, noise) as recorder:
-        fill(recorder, leave_bytes=3 << 20)
+    noise = np.random.default_rng(1).integers(-32768, 32767, 120 * RATE_HZ).astype(np.int16)
+    with paired.recorder(tmp_path, noise, card_size=40 << 20) as recorder:
+        fill(recorder, leave_bytes=2 << 20)
         recorder.run(f"{_ON}:on", settle=130)
-        assert flashes(recorder, 140 - 20) == _SHAPES["card full"]
+        assert flashes(recorder, _ON + 110) == _SHAPES["card full"]
         (item,) = paired.items(recorder, tmp_path)
     assert item.verdict is not None and item.verdict.exit_code == 0
     assert item.verdict.stop_reason == "card full"
@@ -158,9 +163,14 @@ def test_an_empty_battery_does_not_start_a_recording(paired: Paired, tape: Sampl
         assert paired.items(recorder, tmp_path) == []
 
 
-def test_a_battery_that_runs_out_ends_the_recording_with_its_reason(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+def test_a_battery_that_runs_out_ends_the_recording_with_its_reason(
+    paired: Paired, tape: Samples, tmp_path: Path
+) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
-        recorder.run(f"{_ON}:on {_ON + 5}:minutes=14 {_ON + 12}:minutes=9 {_ON + 18}:minutes=4 {_ON + 25}:battery=3250", settle=12)
+        recorder.run(
+            f"{_ON}:on {_ON + 5}:minutes=14 {_ON + 12}:minutes=9 {_ON + 18}:minutes=4 {_ON + 25}:battery=3250",
+            settle=12,
+        )
         warned = [e["t"] for e in recorder.events() if e["what"] == "motor" and e["value"] and e["t"] > _ON + 4]
         assert len(warned) >= 6  # three warnings of two pulses
         (item,) = paired.items(recorder, tmp_path)
@@ -190,7 +200,7 @@ def test_the_recording_says_whether_the_light_was_on(paired: Paired, tape: Sampl
         recorder.run(f"0:dark {_ON}:on {_ON + 3}:off", settle=4)
         (item,) = paired.items(recorder, tmp_path)
     (indicator,) = [event for event in events(item) if event.name.upper() == "INDICATOR"]
-    assert "light" in str(indicator)
+    assert indicator.data == bytes((0, 1)), "the light was dark, the motor worked"
 
 
 def test_the_fiftieth_recording_is_as_good_as_the_first(paired: Paired, tape: Samples, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ _ACTIONS: dict[str, tuple[tuple[int, str, int], ...]] = {
     "end": ((0, "end", 1),),
     "wait": ((0, "wait", 0),),
 }
-_WITH_VALUE = {"battery": "battery_mv", "minutes": "minutes", "stall": "stall_ms"}
+_WITH_VALUE = {"battery": "battery_mv", "minutes": "minutes", "stall": "stall_ms", "fail": "fail"}
 
 WORDS = tuple(_ACTIONS) + tuple(f"{name}=N" for name in _WITH_VALUE)
 

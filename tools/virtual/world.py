@@ -83,6 +83,7 @@ _LEVERS = {
     "light_works": 1,
     "motor_works": 1,
     "stall_ms": 0,
+    "fail": 0,
 }
 
 

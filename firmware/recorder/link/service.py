@@ -52,6 +52,8 @@ CARD = const(8)
 FAULT = const(9)
 
 _AUTH_MS = const(5000)  # LINK.md "Limits": a session that has not proved itself by then is dropped
+_SILENT_MS = const(600_000)  # an open session that says nothing for so long is over: the cable is gone
+_BUSY_MS = const(3000)
 _CHUNK_BYTES = const(64)  # one USB packet
 _POLL_BYTES = const(512)  # taken at most in one poll, so that noise cannot hold the main loop
 _PATIENCE = const(10)  # writes that take nothing (100 ms each) before an idle recorder calls the host gone
@@ -92,6 +94,7 @@ class Link:
         self.dead = False  # the host stopped reading: nothing is sent until its next valid frame
         self._state = _FRESH
         self._since = 0
+        self._heard = 0
         self._versions = bytearray(4)
         self._receiver = frames.Receiver()
         self._chunk = bytearray(_CHUNK_BYTES)
@@ -111,6 +114,8 @@ class Link:
     def poll(self) -> bool:
         """One piece of work; True if there was any. Never raises for what a host sends."""
         if self._state == _GREETED and clock.since_ms(self._since) >= _AUTH_MS:
+            self._drop()
+        elif self._state == _OPEN and clock.since_ms(self._heard) >= _SILENT_MS:
             self._drop()
         worked = self._receive()
         if self._out is not None:
@@ -137,6 +142,11 @@ class Link:
             package = sys.modules.get("recorder.link")
             if package is not None and hasattr(package, name):
                 delattr(package, name)
+
+    @property
+    def is_busy(self) -> bool:
+        """A host that has proved itself was heard within the last seconds: the light shows it."""
+        return self._state == _OPEN and clock.since_ms(self._heard) < _BUSY_MS
 
     @property
     def is_open(self) -> bool:
@@ -236,6 +246,7 @@ class Link:
                 budget -= 1
                 if self._receiver.push(byte):
                     self.dead = False
+                    self._heard = clock.ticks_ms()
                     self._handle(self._receiver.raw, self._receiver.count)
                     return True
         return worked

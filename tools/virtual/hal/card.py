@@ -1,6 +1,7 @@
 """A card whose blocks are a file. Writing takes virtual time and can stall, fail, be pulled out or lose power half way."""
 
 import world
+from hal import power
 from recorder.errors import CardError
 
 _BLOCK_BYTES = 512
@@ -46,6 +47,7 @@ def _busy(us: int) -> None:
         step = min(us, 1000)
         world.advance(step)
         us -= step
+        power.feed()  # a card that is slow is no reason for the watchdog to bite
         if pump is not None:
             _pumping = True
             try:
@@ -101,7 +103,8 @@ class Card:
             world.levers["card_generation"] += 1
             world.log("card", 0)
             self._check()
-        if _writes in (world.config.get("fail_writes") or ()):
+        if world.levers["fail"] or _writes in (world.config.get("fail_writes") or ()):
+            world.levers["fail"] = max(0, world.levers["fail"] - 1)
             self._fail(CardError.FAILED, _EIO)
         started = world.now
         stall_ms = (world.config.get("stall_at_write") or {}).get(number, 0) + world.levers["stall_ms"]
