@@ -42,7 +42,7 @@ def test_products_are_those_of_rfc_7748(mpy: Mpy) -> None:
     assert got == [result for _, _, result in _RFC_7748]
 
 
-@pytest.mark.parametrize("rounds", [1, 1000])
+@pytest.mark.parametrize("rounds", [1, pytest.param(1000, marks=pytest.mark.long)])
 def test_iterating_gives_the_rfc_7748_results(mpy: Mpy, rounds: int) -> None:
     source = """
         from recorder.seal import x25519

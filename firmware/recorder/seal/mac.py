@@ -90,5 +90,9 @@ def _move(out: "bytearray | memoryview", digest: bytes) -> None:
 
 # Putting a context back by copying is right only where it holds no pointers: true of mbedtls and of the small built-in
 # code. A port where it is not must fail here and not in somebody's recording.
-if sha256(b"abc")[:4] != b"\xba\x78\x16\xbf" or sha256(b"") != hashlib.sha256().digest() or sha256(b"abc")[:1] != b"\xba":
+if (
+    sha256(b"abc")[:4] != b"\xba\x78\x16\xbf"
+    or sha256(b"") != hashlib.sha256().digest()
+    or sha256(b"abc")[:1] != b"\xba"
+):
     raise RuntimeError("sha256 context cannot be reused")

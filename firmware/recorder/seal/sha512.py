@@ -14,6 +14,8 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Bytes = bytes | bytearray | memoryview
 
 # Fractional parts of the cube roots of the first 80 primes (4.2.3) and of the square roots of the first 8 (5.3.5), each
@@ -57,11 +59,12 @@ _WORK_BYTES = const(1408)
 
 
 @micropython.viper
-def _compress(work: ptr32, state: ptr32, data: ptr8, rounds: ptr32):  # type: ignore  # noqa: F821
+def _compress(s: uint, x: uint, work: ptr32, state: ptr32, data: ptr8, rounds: ptr32):  # type: ignore  # noqa: F821
     """Work one 128-byte block into the state (16 words); `work` is _WORK_BYTES of scratch, left full of secrets.
 
     Every step handles one half: i counts them, even ones are low. Instead of moving a ... h down one place a round, the
-    place where they are read moves up by one: the new a stands before the old one, the new e where d was.
+    place where they are read moves up by one: the new a stands before the old one, the new e where d was. Pass 0 for `s`
+    and `x`: viper keeps the first two locals, which are the parameters, in machine registers, and these are the busiest.
     """
     mask = uint(0xFFFF)  # type: ignore  # noqa: F821
     mask = mask << 16 | 0xFFFF
@@ -123,10 +126,10 @@ def _compress(work: ptr32, state: ptr32, data: ptr8, rounds: ptr32):  # type: ig
             carry = 0
             while at < stop:
                 x = uint(term[at]) & mask  # type: ignore  # noqa: F821
-                s = (s + x) & mask
+                at += 1
+                s = (x + s) & mask
                 if s < x:
                     carry += 1
-                at += 1
             term[12 + total] = carry
             if total:
                 here[14 - (total << 3)] = int(s)
@@ -142,34 +145,44 @@ def _compress(work: ptr32, state: ptr32, data: ptr8, rounds: ptr32):  # type: ig
         s = (uint(state[i]) + uint(carry) + x) & mask  # type: ignore  # noqa: F821
         state[i] = int(s)
         carry = 0
-        if i & 1 == 0:  # no carry came in
-            if s < x:
-                carry = 1
+        if s < x:  # after a high half this is not the carry: there one came in, and none may go out
+            carry = 1 - (i & 1)
         i += 1
 
 
-def sha512(*parts: "Bytes") -> bytes:
-    """SHA-512 over the parts, one after the other, padded in memory: for notes and keys, not for files. Wipes its copies."""
+def slices(out: bytearray, *parts: "Bytes") -> "Iterator[None]":
+    """Write SHA-512 over the parts into `out` (64 bytes); yields after each block of 128 bytes, about 4 ms on the chip.
+
+    The padded message is made in memory: for notes and keys, not for files. Wipes its copies.
+    """
     size = 0
     for part in parts:
         size += len(part)
     message = bytearray((size + 17 + 127) & ~127)  # 0x80, zeros, 128-bit length (5.1.2)
+    view = memoryview(message)
     at = 0
     for part in parts:
-        message[at : at + len(part)] = part
+        wipe.copy(view[at:], part, len(part))
         at += len(part)
     message[at] = 0x80
     for i in range(4):
         message[-1 - i] = size * 8 >> 8 * i & 0xFF
     state = bytearray(_START)
     work = bytearray(_WORK_BYTES)
-    view = memoryview(message)
     for at in range(0, len(message), 128):
-        _compress(work, state, view[at:], _ROUNDS)
-    out = bytearray(64)
+        _compress(0, 0, work, state, view[at:], _ROUNDS)
+        yield
     for i in range(64):
         out[i] = state[i ^ 7]
-    digest = bytes(out)
-    for secret in (message, state, work, out):
+    for secret in (message, state, work):
         wipe.wipe(secret)
+
+
+def sha512(*parts: "Bytes") -> bytes:
+    """SHA-512 over the parts, one after the other. Wipe the result if it is secret."""
+    out = bytearray(64)
+    for _block in slices(out, *parts):
+        pass
+    digest = bytes(out)
+    wipe.wipe(out)
     return digest

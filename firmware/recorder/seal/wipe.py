@@ -92,7 +92,10 @@ def sweep() -> None:
                 pass
         try:
             while True:
-                (collecting, collecting)  # a pair fills the smallest block: 16 bytes on the chip, 32 on 64-bit machines
+                _pair = (
+                    collecting,
+                    collecting,
+                )  # fills the smallest block: 16 bytes on the chip, 32 on 64-bit machines
         except MemoryError:
             pass
     finally:
