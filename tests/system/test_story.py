@@ -96,7 +96,7 @@ def test_marks_are_where_the_button_was_pressed(story: dict[str, Any]) -> None:
     pressed = [event["up_us"] for event in in_boot if event["what"] == "button" and event["value"] == 1]
     pressed = [at - start["up_us"] for at in pressed if at > start["up_us"]]
     marks = story["marks"][0]
-    assert [mark["kind"] for mark in marks] == [3, 1, 2]
+    assert [mark["kind"] for mark in marks] == ["notice given", "moment", "disputed"]
     # notice, mark, both presses of the dispute, mute, unmute
     for mark, at_us in zip(marks, (pressed[0], pressed[1], pressed[2]), strict=True):
         assert mark["seconds"] == pytest.approx(at_us / 1e6, abs=0.3)
