@@ -118,8 +118,8 @@ class RecordingFile:
             x.close()
             w.close()
         except OSError as error:
-            _disown(x)
-            _disown(w)
+            disown(x)
+            disown(w)
             self._fat = None
             self._volume.fail(error)
 
@@ -127,7 +127,7 @@ class RecordingFile:
         """Let go without another write: an unused file stays as it is, an unfinished one is for recovery."""
         for handle in (self._w, self._x):
             if handle is not None:
-                _disown(handle)
+                disown(handle)
         self._w = self._x = self._fat = None
 
     def _check(self) -> None:
@@ -153,7 +153,7 @@ def _is_unused(volume: "Volume", seq: int) -> bool:
     return not any(page)
 
 
-def _disown(handle: "Any") -> None:
+def disown(handle: "Any") -> None:
     """Close a FatFs file without its last flush.
 
     The collector closes what nobody holds, and closing writes the directory block as this handle remembers it, to whatever

@@ -19,6 +19,7 @@ class Blocks:
         self.written = {} if written is None else written
         self.last_error = None
         self.writes = []  # (block, blocks) of each write
+        self.reads = 0
         self.cut_at = 0
         self.kept = 0
         self.dead = False
@@ -33,6 +34,7 @@ class Blocks:
     def readblocks(self, block, buf, offset=0):
         if self.dead:
             raise OSError(19)
+        self.reads += 1
         view = memoryview(buf)
         for index in range(len(buf) // BLOCK):
             if self.fail_read == block + index:
