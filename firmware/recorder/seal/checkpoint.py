@@ -43,9 +43,12 @@ def page(
     leaves: "Sequence[bytes]",
     range_: "Sequence[bytes]",
     header_page: "bytes | bytearray | None" = None,
+    out: "bytearray | None" = None,
 ) -> bytearray:
-    """The page, 4096 bytes. `leaves` are hashes p to n - 1, `range_` that of the first p; `header_page` for checkpoint 0 only."""
-    out = bytearray(_PAGE_BYTES)
+    """The page, 4096 bytes, in `out` if given. `leaves` are hashes p to n - 1, `range_` that of the first p; `header_page` for
+    checkpoint 0 only."""
+    if out is None:
+        out = bytearray(_PAGE_BYTES)
     pack_into(_HEAD, out, 0, _MAGIC, _CHECKPOINT, _SUITE, 0, n, recording_id, p, len(note))
     at = _HEAD_BYTES
     out[at : at + len(note)] = note
@@ -59,4 +62,7 @@ def page(
         out[at : at + end] = memoryview(header_page)[:end]
         at += end
         out[at : at + _TAG_BYTES] = memoryview(header_page)[_TAG_OFFSET:]
+        at += _TAG_BYTES
+    for rest in range(at, _PAGE_BYTES):
+        out[rest] = 0
     return out

@@ -30,6 +30,7 @@ class Log:
         self._prev = prev
         self._tree = Tree()
         self.pending = []  # type: list[bytes]  # leaves that no checkpoint lists yet
+        self._page = bytearray(4096)  # taken while idle: hours later there may be no such piece of memory left
         self._signing = None  # type: Signing | None
         self.n = 0
         self.root = b""
@@ -69,5 +70,7 @@ class Log:
         return True
 
     def page(self) -> bytearray:
-        """The checkpoint page of the note just signed, 4096 bytes."""
-        return checkpoint.page(self._id, self.n, self._p, self.note, self._listed, self._range, self._header_page)
+        """The checkpoint page of the note just signed, 4096 bytes; good until the next is asked for."""
+        return checkpoint.page(
+            self._id, self.n, self._p, self.note, self._listed, self._range, self._header_page, self._page
+        )

@@ -47,7 +47,11 @@ def version() -> tuple[bytes, str]:
         for path in sorted(_sources(root)):
             digest.update(path[len(root) :].encode() + b"\x00")
             with open(path, "rb") as file:
-                digest.update(file.read())
+                while True:
+                    part = file.read(1024)
+                    if not part:
+                        break
+                    digest.update(part)
         _version = (digest.digest(), world.config.get("version", "0.1.0 virtual"))
     return _version
 
