@@ -50,6 +50,7 @@ _SETTINGS = (
     "erase_us",
     "count_us",
     "card_timeout_ms",
+    "faults_after_us",
     "cut_at_write",
     "cut_at_card_write",
     "cut_at_flash_write",
@@ -134,9 +135,16 @@ def die(reason):
         pass
 
 
+def faults_armed():
+    """Writes are numbered from this moment on."""
+    return now >= config.get("faults_after_us", 0)
+
+
 def count_write(kind_count, kind_setting):
     """Count a write of the card or the flash. True if the power goes in the middle of this one."""
     global writes
+    if not faults_armed():
+        return False
     writes += 1
     return writes == config.get("cut_at_write") or kind_count == config.get(kind_setting)
 

@@ -77,7 +77,8 @@ class Card:
     def readblocks(self, block: int, buf: bytearray | memoryview, offset: int = 0) -> None:
         global _reads
         self._check()
-        _reads += 1
+        if world.faults_armed():
+            _reads += 1
         _busy(world.config.get("read_block_us", 250) * ((len(buf) + _BLOCK_BYTES - 1) // _BLOCK_BYTES))
         self._check()
         if _reads in (world.config.get("fail_reads") or ()):
@@ -93,7 +94,8 @@ class Card:
             self._fail(CardError.FAILED, _EROFS)
         if offset or len(buf) % _BLOCK_BYTES or (block + len(buf) // _BLOCK_BYTES) > _blocks:
             raise OSError(_EIO)
-        _writes += 1
+        if world.faults_armed():
+            _writes += 1
         number = str(_writes)
         if world.count_write(_writes, "cut_at_card_write"):
             self._cut(block, buf)

@@ -56,7 +56,8 @@ def read(address: int, into: bytearray | memoryview) -> None:
 def program(address: int, data: bytes | bytearray | memoryview) -> None:
     global _writes
     _check(address, len(data))
-    _writes += 1
+    if world.faults_armed():
+        _writes += 1
     cut = world.count_write(_writes, "cut_at_flash_write")
     result = bytearray(len(data))
     _load(address, result)
@@ -74,7 +75,8 @@ def program(address: int, data: bytes | bytearray | memoryview) -> None:
 def erase(sector: int) -> None:
     global _writes
     _check(sector * SECTOR, SECTOR)
-    _writes += 1
+    if world.faults_armed():
+        _writes += 1
     if world.count_write(_writes, "cut_at_flash_write"):
         _store(sector * SECTOR, b"\xff" * (SECTOR // 2))
         world.die("cut")
