@@ -1,8 +1,9 @@
 """What the link may ask of the recorder, and nothing else: link/service.py, class Link, names it."""
 
 from recorder import indicator
-from recorder.errors import CardError, EntropyFault
+from recorder.errors import CardError, EntropyFault, LinkError
 from recorder.hal import battery, card, clock, rtc
+from recorder.link.service import MALFORMED
 from recorder.seal import ed25519
 from recorder.store.vault import Identity
 
@@ -89,6 +90,13 @@ class Answers:
         if session.drbg is None:
             raise EntropyFault("no random numbers")
         draw = session.drbg.generate
+        from recorder.seal import x25519
+
+        try:
+            for recipient in request.recipients:
+                x25519.x25519(draw(32), recipient)  # a weak key would make every recording fail
+        except x25519.WeakKeyError:
+            raise LinkError(MALFORMED, "PAIR malformed: a recipient's key is weak")
         seed = bytes(draw(32))
         identity = Identity(
             seed=seed,
@@ -116,7 +124,7 @@ class Answers:
                 continue
             running = session.running
             if running is not None and running.seq == seq:
-                yield seq, journal.open.id, running.pages, _OPEN, []
+                yield seq, running.recording_id, running.pages, _OPEN, []
                 continue
             try:
                 volume.read_page(seq, 0, begin)

@@ -99,11 +99,11 @@ class Capture:
         self._sealer = sealer
         self._head = 0
         self.queued = 0
-        self._pending = []  # type: list[bytes]  # events that found no room yet
+        self._pending: "list[bytes]" = []  # events that found no room yet
         self._position[0] = self._position[1] = 0
         self._at = 0  # count of the next sample to code, modulo 2**30
         self._end = -1  # count where coding stops: at a mute or at the end
-        self._closing = None  # type: tuple[int, bytes] | None  # the event that stands last there
+        self._closing: "tuple[int, bytes] | None" = None  # the event that stands last there
         self._stopped_us = 0
         self._lost = 0
         self.lost_total = 0

@@ -39,9 +39,9 @@ class Indicator:
     """Plays a light shape for ever and a motor shape once."""
 
     def __init__(self) -> None:
-        self._shape = OFF  # type: tuple[int, ...] | None
+        self._shape: "tuple[int, ...] | None" = OFF
         self._shape_from = 0
-        self._buzz = ()  # type: tuple[int, ...]
+        self._buzz: "tuple[int, ...]" = ()
         self._buzz_from = 0
         self._lit = -1
         self._buzzing = False

@@ -6,6 +6,7 @@ Idle set. What it makes is in RAM only, but for the file's space on the card, an
 from recorder.hal import power
 from recorder.seal.header import Header
 from recorder.seal.log import Log
+from recorder.seal.wipe import sweep
 from recorder.store.recording import RecordingFile
 
 try:
@@ -34,6 +35,7 @@ class Primed:
         self.checkpoint = self.log.page()
         self.file = RecordingFile(volume)
         self.file.prepare(header.seq)
+        sweep()  # the recording key is wiped where it lay; this takes what a temporary may have left
 
     def forget(self) -> None:
         """Throw it away unused."""

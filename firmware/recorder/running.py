@@ -56,7 +56,7 @@ class Meta:
         self.boot_id = boot_id
         self.name = name
         self.began = began
-        self.anchors = []  # type: list[tuple[int, int, int, int]]  # (UTC µs, mono µs, error µs, source)
+        self.anchors: "list[tuple[int, int, int, int]]" = []  # (UTC µs, mono µs, error µs, source)
         self.beacon = b""  # kind and 32 bytes
 
 
@@ -65,6 +65,7 @@ class Running:
 
     def __init__(self, primed: "Primed", capture: "Capture", journal: "Journal") -> None:
         self.seq = primed.header.seq
+        self.recording_id = primed.header.recording_id
         self.done = False
         self.stopping = False
         self.reason = 0  # STOP reason, once stopping

@@ -85,18 +85,18 @@ class Session:
         self.capture = Capture()
         self.vault = Vault()
         self.journal = Journal()
-        self.identity = None  # type: Identity | None
-        self.drbg = None  # type: Drbg | None
+        self.identity: "Identity | None" = None
+        self.drbg: "Drbg | None" = None
         self.boot_id = b""
-        self.volume = None  # type: Volume | None
-        self.running = None  # type: Running | None
-        self.anchor = None  # type: tuple[int, int, int, int] | None  # UTC, mono, error (µs), source
+        self.volume: "Volume | None" = None
+        self.running: "Running | None" = None
+        self.anchor: "tuple[int, int, int, int] | None" = None  # UTC, mono, error (µs), source
         self.trouble = ""  # why no recording would start, "" if one would
-        self._primed = None  # type: Primed | None
+        self._primed: "Primed | None" = None
         self._hold_off = False  # a recording ended by itself: the switch goes off before the next
         self._switch_was_on = False
         self._began = running.BY_SWITCH
-        self._retry_now()
+        self._retry_ticks = clock.ticks_ms() - _RETRY_FULL_MS
         self._link = Link(Answers(self))
 
     def run(self) -> None:
@@ -138,8 +138,7 @@ class Session:
             self.identity = self.vault.load()
             self.stir(b"")
         except (IdentityFault, EntropyFault) as error:
-            self.trouble = SELF_TEST
-            self.journal.append(entries.FAULT, 0, str(error).encode())
+            self._fault(error)
 
     def stir(self, data: "bytes | bytearray") -> None:
         """Make the generator anew over the seed in flash, fresh reads and `data`, and replace the seed. Raises EntropyFault."""
@@ -170,25 +169,35 @@ class Session:
             self.trouble = BATTERY_EMPTY
             return
         try:
-            self._mount(identity)
+            volume = self._mount(identity)
             from recorder.primer import Primed
 
             while self.journal.tidy():
                 power.feed()
-            self._primed = Primed(identity, self.journal, self.volume, drbg)
+            self._primed = Primed(identity, self.journal, volume, drbg)
             self.trouble = ""
         except CardError as error:
             self.volume = None
             self.trouble = error.kind
+        except RecorderError as error:
+            self._fault(error)
 
-    def _mount(self, identity: "Identity") -> None:
+    def _fault(self, error: RecorderError) -> None:
+        """Something that trying again will not mend: told, kept, and nothing is recorded until the next start."""
+        self.trouble = SELF_TEST
+        self.journal.append(entries.FAULT, 0, str(error).encode())
+
+    def _mount(self, identity: "Identity") -> "Volume":
         """The card, and on it what a power cut left unfinished."""
-        if self.volume is None:
+        volume = self.volume
+        if volume is None:
             from recorder.store.recovery import recover
             from recorder.store.volume import Volume
 
-            self.volume = Volume(card.open_card())
-            recover(self.journal, self.volume, identity)
+            volume = Volume(card.open_card())
+            recover(self.journal, volume, identity, self.indicator.step)
+            self.volume = volume
+        return volume
 
     def paired(self, identity: "Identity") -> None:
         """Somebody owns this recorder now: get ready for them."""
@@ -218,11 +227,11 @@ class Session:
         if self._primed is None and clock.since_ms(self._retry_ticks) >= self._retry_ms():
             self._make_ready()
             self._retry_ticks = clock.ticks_ms()
-        if on and not self._hold_off and self._primed is not None:
+        if on and not self._hold_off and self._primed is not None and self.identity is not None:
             if self._battery_empty():
                 self.trouble = BATTERY_EMPTY
             else:
-                self._start(self._primed)
+                self._start(self._primed, self.identity)
                 return
         if turned_on and self.trouble:
             self.indicator.buzz(indicator.REFUSED)
@@ -251,11 +260,11 @@ class Session:
 
     # --- recording -------------------------------------------------------------------------------------------------
 
-    def _start(self, primed: "Primed") -> None:
+    def _start(self, primed: "Primed", identity: "Identity") -> None:
         self._primed = None
         self._link.release()
         drop_idle_set()
-        meta = Meta(self.boot_id, self.identity.name, self._began)
+        meta = Meta(self.boot_id, identity.name, self._began)
         if self.anchor is not None:
             meta.anchors.append(self.anchor)
         chip = rtc.read()
@@ -265,11 +274,11 @@ class Session:
         self.indicator.buzz(indicator.START)
         self._warned = 0
         self._reminded = self._started = clock.ticks_ms()
-        self.running = Running(primed, self.capture, self.journal)
+        self.running = recording = Running(primed, self.capture, self.journal)
         try:
-            self.running.start(meta)
+            recording.start(meta)
         except RecorderError as error:
-            self._fail(error)
+            self._fail(recording, error)
 
     def _record(self, recording: Running) -> None:
         if not switch.is_on():
@@ -278,7 +287,7 @@ class Session:
         try:
             recording.step()
         except CardError as error:
-            self._fail(error)
+            self._fail(recording, error)
             return
         if recording.done:
             self._finished(recording)
@@ -306,9 +315,9 @@ class Session:
         self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
         self._retry_now()
 
-    def _fail(self, error: RecorderError) -> None:
+    def _fail(self, recording: Running, error: RecorderError) -> None:
         """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""
-        self.running.abandon()
+        recording.abandon()
         self.running = None
         self.volume = None
         self.trouble = error.kind if isinstance(error, CardError) else SELF_TEST

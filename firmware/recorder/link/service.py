@@ -113,9 +113,8 @@ class Link:
 
     def poll(self) -> bool:
         """One piece of work; True if there was any. Never raises for what a host sends."""
-        if self._state == _GREETED and clock.since_ms(self._since) >= _AUTH_MS:
-            self._drop()
-        elif self._state == _OPEN and clock.since_ms(self._heard) >= _SILENT_MS:
+        late = self._state == _GREETED and clock.since_ms(self._since) >= _AUTH_MS
+        if late or (self._state == _OPEN and clock.since_ms(self._heard) >= _SILENT_MS):
             self._drop()
         worked = self._receive()
         if self._out is not None:

@@ -31,7 +31,7 @@ _LAST_CHUNK_NONCE = bytes(11) + b"\x01"  # big-endian chunk number 0, then the f
 
 def _base64(data: "Bytes") -> bytes:
     """Standard base64 without padding and line break."""
-    return binascii.b2a_base64(data).rstrip(b"=\n")
+    return binascii.b2a_base64(bytes(data)).rstrip(b"=\n")
 
 
 def _stanza(file_key: bytearray, recipient: bytes, drbg: "Drbg") -> bytes:

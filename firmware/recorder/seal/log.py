@@ -29,9 +29,9 @@ class Log:
         self._seq = seq
         self._prev = prev
         self._tree = Tree()
-        self.pending = []  # type: list[bytes]  # leaves that no checkpoint lists yet
+        self.pending: "list[bytes]" = []  # leaves that no checkpoint lists yet
         self._page = bytearray(4096)  # taken while idle: hours later there may be no such piece of memory left
-        self._signing = None  # type: Signing | None
+        self._signing: "Signing | None" = None
         self.n = 0
         self.root = b""
         self.note = b""  # the signed note of the newest checkpoint

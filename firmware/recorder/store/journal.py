@@ -76,6 +76,9 @@ class Journal:
         self._marks = array("H", bytes(2 * _MARKED))  # seq % marked -> count
         self._marked = array("I", bytes(4 * _MARKED))  # seq % marked -> seq
         self._faults = []  # type: list[int]  # slots, newest last
+        self._head = self._generation = 0
+        self._free = 0
+        self._at = _SECTOR
         self._boot = 0
         self._opened = 0
         self._last = (0, 0, b"", 0)  # newest checkpoint: seq, n, root, slot
@@ -262,7 +265,6 @@ class Journal:
     def _scan(self) -> None:
         blank = crc32(b"\xff" * _SECTOR)
         buffer = bytearray(_SECTOR)
-        self._head = self._generation = 0
         for sector in range(self._sectors):
             generation = self._generation_of(sector)
             if generation > self._generation:
