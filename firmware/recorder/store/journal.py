@@ -100,7 +100,7 @@ class Journal:
 
     def is_freed(self, seq: int) -> bool:
         """The recording was taken over by a host and deleted from the card; only its note is kept."""
-        return self._freed[seq % self._kept] == seq // self._kept + 1
+        return bool(self._freed[seq % self._kept] == seq // self._kept + 1)
 
     def marks(self, seq: int) -> "list[tuple[int, int, int]]":
         """(file page, sample, kind) of each mark, in order, of one of the newest recordings. Reads the whole log: idle only."""
@@ -202,7 +202,7 @@ class Journal:
 
     def _lives(self, slot: int, kind: int, seq: int) -> bool:
         if kind == FINAL:
-            return slot == self._notes[seq % self._kept]
+            return bool(slot == self._notes[seq % self._kept])
         if kind == MARK:
             return seq + _MARKED > self.newest_seq and not self.is_freed(seq)
         if kind == FREED:
@@ -327,7 +327,7 @@ class Journal:
     def _seq_at(self, slot: int) -> int:
         head = bytearray(4)
         flash.read(slot * 16 + 4, head)
-        return unpack("<I", head)[0]
+        return int.from_bytes(head, "little")
 
     def _payload(self, slot: int) -> bytes:
         head = bytearray(8)

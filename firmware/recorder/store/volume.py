@@ -36,6 +36,7 @@ class Volume:
 
     def __init__(self, card: "Card") -> None:
         self.card = card
+        self.free_pages = 0
         self.mounted = None  # type: Any  # vfs.VfsFat; None after an error
         self._seq = 0
         self._reader = None  # type: Any  # open on recording _seq
@@ -63,7 +64,7 @@ class Volume:
             if error.errno == _ENODEV and self.card.last_error is None:
                 self.card.last_error = CardError.FORMAT  # VfsFat does not say itself that it found no file system
             self.fail(error)
-        self.free_pages = stat[3] * (stat[0] // _BLOCK_BYTES) // (PAGE_BYTES // _BLOCK_BYTES)
+        self.free_pages = int(stat[3]) * (int(stat[0]) // _BLOCK_BYTES) // (PAGE_BYTES // _BLOCK_BYTES)
         return self.free_pages
 
     def fail(self, error: OSError) -> "NoReturn":
