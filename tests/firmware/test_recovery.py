@@ -626,7 +626,7 @@ for leaf in (30, 99):
 
 
 def test_hours_of_recording_are_not_read_through(run) -> None:
-    """Some seven hundred pages are looked at, most of them only at their heads, whatever stands before the last checkpoints or is allocated behind."""
+    """Some seven hundred pages are looked at, most only at their heads, however much stands before or is allocated behind."""
     source = """
 card = new_card()
 one = start(card)
