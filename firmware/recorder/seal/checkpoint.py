@@ -16,6 +16,8 @@ from struct import pack_into, unpack_from
 
 from micropython import const
 
+from recorder.seal.wipe import wipe
+
 try:
     from typing import TYPE_CHECKING
 except ImportError:
@@ -63,6 +65,5 @@ def page(
         at += end
         out[at : at + _TAG_BYTES] = memoryview(header_page)[_TAG_OFFSET:]
         at += _TAG_BYTES
-    for rest in range(at, _PAGE_BYTES):
-        out[rest] = 0
+    wipe(memoryview(out)[at:])
     return out

@@ -144,7 +144,10 @@ class _Recovery:
             self._zero()
             self._cover()
         else:
-            # Nothing of it is here. Whatever the file holds stays: it may be of an earlier pairing's key.
+            # Nothing of it is here. Whatever the file holds stays, it may be of an earlier pairing's key; but for a header
+            # that was torn while it was written, which would look like a recording that somebody spoilt.
+            if not self._seen and self._head(0, PAGE_BYTES)[0] == HEADER and sha256(self._page) != header_hash:
+                self._write(0, bytearray(PAGE_BYTES))
             state = "lost"
         final = self._sign(n, self._tree.root() if n else empty_root(), state, self._seen)
         # Before the card: a note that went to the card alone could be made twice, and two for one number are a forgery.
