@@ -15,11 +15,6 @@ from .kit import RATE_HZ, READY_S, Paired, Samples, make_pairing, master, speech
 _SOUNDS = Path("/usr/share/sounds/alsa")  # Debian's alsa-utils: a person speaks
 
 
-@pytest.fixture(scope="module")
-def paired(tmp_path_factory: pytest.TempPathFactory) -> Paired:
-    return make_pairing(tmp_path_factory.mktemp("paired"))
-
-
 def human(peak_db: float, seconds: float = 12.0) -> Samples:
     """A human voice with its loudest sample at `peak_db` dBFS over the microphone's own noise, -91 dBFS rms."""
     soxr = pytest.importorskip("soxr")

@@ -8,15 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .kit import RATE_HZ, READY_S, Paired, Samples, make_pairing, master, speech
+from .kit import RATE_HZ, READY_S, Paired, Samples, master, speech
 
 _ON_S, _OFF_S = READY_S, READY_S + 4
 _SAMPLED = 14  # cuts of the default run
-
-
-@pytest.fixture(scope="module")
-def paired(tmp_path_factory: pytest.TempPathFactory) -> Paired:
-    return make_pairing(tmp_path_factory.mktemp("paired"))
 
 
 @pytest.fixture(scope="module")

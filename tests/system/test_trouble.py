@@ -11,15 +11,10 @@ import pytest
 
 from tools.virtual.device import VirtualRecorder
 
-from .kit import RATE_HZ, READY_S, Paired, Samples, make_pairing, master, speech
+from .kit import RATE_HZ, READY_S, Paired, Samples, master, speech
 
 _ON = READY_S
 _SHAPES = {"no card": 2, "card full": 3, "card failed": 4, "battery": 5}
-
-
-@pytest.fixture(scope="module")
-def paired(tmp_path_factory: pytest.TempPathFactory) -> Paired:
-    return make_pairing(tmp_path_factory.mktemp("paired"))
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def _busy(us: int) -> None:
         step = min(us, 1000)
         world.advance(step)
         us -= step
-        power.feed()  # a card that is slow is no reason for the watchdog to bite
+        power.feed_if_armed()  # a card that is slow is no reason for the watchdog to bite
         if pump is not None:
             _pumping = True
             try:
