@@ -48,20 +48,22 @@ class Audio:
         self._container = Container(path)
         self._identity = identity
         self._allow = allow_unverified
-        self.verdict: Verdict = verify(path, identity, pinned=pinned)
-        if not allow_unverified and (self.verdict.intact.state == "not intact" or self.verdict.by.ok is False):
-            refusal = self.verdict.by if self.verdict.by.ok is False else self.verdict.intact
-            raise IntegrityError(refusal.reason, _HINT)
-        self.rate = self.verdict.rate
-        self.samples = self.verdict.samples
-        self.marks: list[Mark] = list(self.verdict.marks)
-        self.gaps: list[Gap] = list(self.verdict.gaps)
+        self._rely_on(verify(path, identity, pinned=pinned))
         if allow_unverified:
             timeline = Timeline()
             for _ in self._pieces(timeline):
                 pass
             self.rate, self.samples = timeline.rate, timeline.samples
             self.marks, self.gaps = timeline.marks, timeline.gaps
+
+    def _rely_on(self, verdict: Verdict) -> None:
+        if not self._allow and (verdict.intact.state == "not intact" or verdict.by.ok is False):
+            raise IntegrityError((verdict.by if verdict.by.ok is False else verdict.intact).reason, _HINT)
+        self.verdict = verdict
+        self.rate = verdict.rate
+        self.samples = verdict.samples
+        self.marks = list(verdict.marks)
+        self.gaps = list(verdict.gaps)
 
     def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
         """Samples `first` to `end` (all by default) as int16 arrays of any length, gaps as silence."""

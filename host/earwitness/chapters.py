@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from earwitness.timeline import Gap, Mark
 
 RATE: Final = 16_000
-_GAPS: Final = {"muted": "Off the record", "lost": "Sound lost", "damaged": "Sound damaged"}
+_GAPS: Final = {
+    "muted": "Off the record",
+    "lost": "Sound lost",
+    "damaged": "Sound damaged",
+    "withheld": "Withheld",
+    "not recorded": "Not recorded",
+}
 _MOST_TRACKS: Final = 254  # FLAC CUESHEET: track numbers 1 to 254, 255 is the lead-out
 
 

@@ -1,4 +1,4 @@
-"""Opening pages with the owner's key: tag first, then the body."""
+"""Opening pages: tag first, then the body."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from earwitness.errors import FormatError, IntegrityError
 from earwitness.keys import Opener, Ratchet
 from earwitness.page import BODY_OFFSET, DEVICE_TAG_OFFSET, TAG_OFFSET
 from earwitness.structure import Leaf
+
+
+def open_page(page: bytes, digest: bytes, page_key: bytes) -> Body:
+    """The body of an audio page with its K_i.
+
+    Raises IntegrityError if its tag is not by that key, FormatError if what is inside breaks a rule.
+    """
+    enc, mac = keys.page_keys(page_key)
+    if not compare_digest(keys.hmac32(mac, digest), page[TAG_OFFSET:DEVICE_TAG_OFFSET]):
+        raise IntegrityError("its tag is not by the key of this recording")
+    parsed = body.parse(keys.open_body(enc, memoryview(page)[BODY_OFFSET:TAG_OFFSET]))
+    if parsed.first_sample < parsed.lost_before:
+        raise FormatError("more samples are lost than there were")
+    return parsed
 
 
 class PageOpener:
@@ -28,12 +42,4 @@ class PageOpener:
         """
         if leaf.index < self._ratchet.index:
             raise IntegrityError("it stands out of order")
-        enc, mac = keys.page_keys(self._ratchet.page_key(leaf.index))
-        page = leaf.page
-        if not compare_digest(keys.hmac32(mac, leaf.digest), page[TAG_OFFSET:DEVICE_TAG_OFFSET]):
-            raise IntegrityError("its tag is not by the key of this recording")
-        plain = keys.open_body(enc, memoryview(page)[BODY_OFFSET:TAG_OFFSET])
-        parsed = body.parse(plain)
-        if parsed.first_sample < parsed.lost_before:
-            raise FormatError("more samples are lost than there were")
-        return parsed
+        return open_page(leaf.page, leaf.digest, self._ratchet.page_key(leaf.index))

@@ -12,6 +12,7 @@ from earwitness.events import Clock, Event, Meta
 
 RATE = 16_000
 LOST, MUTED, DAMAGED = "lost", "muted", "damaged"
+WITHHELD, NOT_RECORDED = "withheld", "not recorded"  # in excerpts only; the latter where the reason is withheld
 TOLERANCE_US = 5_000  # one crystal drives samples and microseconds: what is more has another cause
 
 _MAX_KEPT = 50_000  # marks, gaps and events each: far more than any recorder writes, few enough to hold
@@ -28,7 +29,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """`count` samples from `sample` on that are not there: lost by the recorder, muted by its owner, or damaged since."""
+    """`count` samples from `sample` on that are not there: lost by the recorder, muted by its owner, damaged since, withheld."""
 
     sample: int
     count: int
@@ -45,6 +46,7 @@ class Gap:
 class Timeline:
     """Takes pages in order by `add`; the fields say what stands until there."""
 
+    excerpt: bool = False  # pages that are not here are withheld by the owner, not damaged
     rate: int = RATE
     samples: int = 0  # gaps included: the number of the next sample
     first_index: int = 0  # of the first page taken
@@ -67,15 +69,20 @@ class Timeline:
     def add(self, index: int, body: Body) -> list[Gap]:
         """One page. Returns the gaps right before its samples, in order. Raises FormatError if it cannot follow."""
         begin = body.first_sample - body.lost_before
+        hidden = self.excerpt and index != self.index + 1  # pages before this one are withheld
         if index == 1 and (body.first_sample or body.lost_before):
             raise FormatError("the first page does not begin at sample 0")
         if begin < self.samples or (begin > self.samples and index == self.index + 1):
             raise FormatError("the sample count jumps")
         entries = list(events.parse(body.events)) if body.events else []
-        found = [Gap(self.samples, begin - self.samples, DAMAGED, self.rate)] if begin > self.samples else []
-        self._note_mutes(entries)
+        absent = WITHHELD if self.excerpt else DAMAGED
+        found = [Gap(self.samples, begin - self.samples, absent, self.rate)] if begin > self.samples else []
+        if hidden:
+            self._muted_from, self._muted = None, []  # whether the mute went on is withheld
+        self._note_mutes(entries, hidden)
         if body.lost_before:
-            found += self._explain(begin, body.first_sample)
+            told = not hidden or any(event.type == events.LOST for event in entries)
+            found += self._explain(begin, body.first_sample, LOST if told else NOT_RECORDED)
         if self._muted:
             self._muted = [span for span in self._muted if span[1] > body.first_sample]
         if body.samples and self._muted_from is not None and self._muted_from < body.first_sample:
@@ -100,16 +107,19 @@ class Timeline:
         """Gaps that the recorder could not help."""
         return tuple(gap for gap in self.gaps if gap.reason == LOST)
 
-    def _note_mutes(self, entries: list[Event]) -> None:
+    def _note_mutes(self, entries: list[Event], hidden: bool) -> None:
         for event in entries:
             if event.type == events.MUTED and self._muted_from is None:
                 self._muted_from = events.sample(event)
             elif event.type == events.UNMUTED and self._muted_from is not None:
                 self._muted.append((self._muted_from, events.sample(event)))
                 self._muted_from = None
+            elif event.type == events.UNMUTED and hidden:
+                self._muted.append((0, events.sample(event)))  # it began in what is withheld
+                hidden = False
 
-    def _explain(self, begin: int, end: int) -> list[Gap]:
-        """Samples `begin` to `end` are not stored: which of them were muted, which lost."""
+    def _explain(self, begin: int, end: int, other: str) -> list[Gap]:
+        """Samples `begin` to `end` are not stored: which of them were muted; the others are `other`."""
         spans = list(self._muted)
         if self._muted_from is not None:
             spans.append((self._muted_from, end))
@@ -119,11 +129,11 @@ class Timeline:
             low, high = max(low, at), min(high, end)  # noqa: PLW2901
             if low < high:
                 if at < low:
-                    found.append(Gap(at, low - at, LOST, self.rate))
+                    found.append(Gap(at, low - at, other, self.rate))
                 found.append(Gap(low, high - low, MUTED, self.rate))
                 at = high
         if at < end:
-            found.append(Gap(at, end - at, LOST, self.rate))
+            found.append(Gap(at, end - at, other, self.rate))
         return found
 
     def _keep_gap(self, gap: Gap) -> None:
