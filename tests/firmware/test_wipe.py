@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from earwitness.identity import Identity
+from earwitness.keys import chain_key
+from earwitness.page import parse_header
 
 from .reference_drbg import ReferenceDrbg
 
@@ -296,3 +299,36 @@ def test_sealing_a_page_allocates_little(mpy: Mpy) -> None:
     """
     (allocated,) = mpy(source)
     assert 0 < allocated < 2 * 2048, allocated
+
+
+_RECORDING = """
+import virtual_hal
+virtual_hal.setup()
+from recorder.seal.drbg import Drbg
+from recorder.seal.header import Header
+from recorder.seal.wipe import sweep
+class Paired:
+    public = bytes(range(32))
+    device_secret = bytes(range(32, 64))
+    recipients = [bytes.fromhex(ARGS["recipient"])]
+header = Header(Paired, 1, bytes(32), Drbg(bytes(48), bytes(16), b"test"))
+emit(bytes(header.page).hex())
+sweep()
+page, leaf = bytearray(4096), bytearray(32)
+for k in range(100):
+    header.sealer.seal(page, leaf)
+dump(ARGS["dump"])
+"""
+
+
+def test_a_recording_leaves_nothing_that_opens_its_earlier_pages(mpy: Mpy, tmp_path: Path) -> None:
+    """The real header and sealer: neither the recording key nor any key of the hundred pages before is in the heap."""
+    owner = Identity.generate()
+    args = {"recipient": owner.recipient_bytes.hex(), "dump": str(tmp_path / "heap")}
+    [page] = mpy(_DUMP + _RECORDING, heap="1M", args=args)
+    header = parse_header(bytes.fromhex(page))
+    recording_key = owner.open_envelope(header.envelope)
+    keys, current = _earlier_keys(chain_key(recording_key, header))
+    heap = (tmp_path / "heap").read_bytes()
+    assert current in heap, "the search must see the key in use"
+    assert _found(heap, keys | {"recording": recording_key}) == set()
