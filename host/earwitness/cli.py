@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +28,7 @@ from earwitness.commands import (
     pair,
     play,
     show,
+    stamp,
     status,
     sync,
     unpair,
@@ -82,6 +82,7 @@ for _name, _function in (
     ("export", export.export),
     ("label", label.label),
     ("note", note.note),
+    ("stamp", stamp.stamp),
     ("doctor", doctor.doctor),
     ("completion", completion.completion),
 ):
@@ -91,6 +92,8 @@ app.add_typer(key.app, name="key")
 
 def _fault(error: BaseException) -> int:
     """A fault of ours: one sentence, the details where they can be found."""
+    import traceback
+
     from earwitness import places
 
     text = "".join(traceback.format_exception(error))

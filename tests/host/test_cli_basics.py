@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.host.program import environment, run
-
 from earwitness import cli, errors
+
+from tests.host.program import environment, run, run_process
 
 COMMANDS = [
     "devices",
@@ -36,7 +36,7 @@ COMMANDS = [
 
 
 def test_the_bare_command_prints_help(tmp_path: Path) -> None:
-    done = run(tmp_path)
+    done = run_process(tmp_path)
     assert done.returncode == 0
     for name in COMMANDS:
         assert re.search(rf"^\W*{name}\b", done.stdout, re.MULTILINE), name
@@ -100,7 +100,7 @@ def test_quiet_says_only_the_result(tmp_path: Path) -> None:
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
-    assert re.fullmatch(r"earwitness \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout)
+    assert re.fullmatch(r"earwitness \d+\.\d+\.\d+\n", run_process(tmp_path, "--version").stdout)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.host.program import run
-
 from earwitness import recovery_sheet
 from earwitness.identity import Identity
+
+from tests.host.program import run, run_process
 
 DECLINE = "decline\nI accept that a lost key loses every recording\n"
 
@@ -97,7 +97,7 @@ def test_a_passphrase_comes_from_a_descriptor_and_nowhere_else(home: Path) -> No
         os.write(writer, text.encode() + b"\n")
         os.close(writer)
         try:
-            done = run(home, *words, "--passphrase-fd", str(reader), stdin=stdin, pass_fds=(reader,))
+            done = run_process(home, *words, "--passphrase-fd", str(reader), stdin=stdin, pass_fds=(reader,))
         finally:
             os.close(reader)
         return done.returncode

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.host.program import RATE, Sealer, environment, names, run, tone
-
 from earwitness.identity import Identity
 from earwitness.keystore import Keystore
 from earwitness.library import Library
+
+from tests.host.program import RATE, Sealer, environment, names, run, run_process, tone
 
 PLAYER = """#!{python}
 import sys
@@ -261,7 +261,7 @@ def test_starting_is_quick(home: Path) -> None:
 
 def _seconds(home: Path) -> float:
     start = time.perf_counter()
-    run(home, "list")
+    run_process(home, "list")
     return time.perf_counter() - start
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -82,6 +80,9 @@ def _outcomes(
     if workers < 2 or sum(_path(item).stat().st_size for item in items) < _WORTH_STARTING_BYTES:
         yield from zip(items, map(_check, jobs), strict=True)
         return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from zip(items, pool.map(_check, jobs), strict=True)
 
