@@ -29,6 +29,7 @@ _PACKAGES = {
     "flac": ("flac", "checks of FLAC files by the reference decoder"),
     "age": ("age", "checks of envelopes by the reference program"),
     "fsck.vfat": ("dosfstools", "checks of the card's file system"),
+    "mcopy": ("mtools", "cards that are filled or read by another program"),
     "espeak-ng": ("espeak-ng", "the check that the spoken sample can be made again"),
     "sox": ("sox", "comparisons of sound by another program"),
     "arecord": ("alsa-utils", "recording from a real microphone"),
@@ -57,6 +58,8 @@ def make_venv() -> None:
         return
     _say(f"environment: installing into {VENV} (some minutes, once)")
     if not PYTHON.exists():
+        if importlib.util.find_spec("ensurepip") is None:  # Debian keeps it in a package of its own
+            _install("python3-venv")
         venv.create(VENV, with_pip=True, clear=True)
     _pip("install", "--require-hashes", "-r", str(_LOCKS[0]))
     shutil.rmtree(TYPINGS, ignore_errors=True)
@@ -70,20 +73,23 @@ def find_tool(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))
 
 
+def _install(*packages: str) -> bool:
+    """Install Debian packages; False where this is not Debian or we are not root."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
+    _say(f"environment: installing {', '.join(packages)}")
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    for command in (["update", "-qq"], *(["install", "-y", "-qq", "--no-install-recommends", one] for one in packages)):
+        subprocess.run(
+            ["apt-get", *command], check=False, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+    return True
+
+
 def install_packages() -> None:
     """Install missing Debian packages where that is possible, otherwise say what is missing and what it is for."""
     missing = {name: about for name, about in _PACKAGES.items() if find_tool(name) is None}
-    if missing and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        _say(f"environment: installing {', '.join(package for package, _ in missing.values())}")
-        quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-        subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)  # type: ignore[call-overload]
-        for package, _ in missing.values():
-            subprocess.run(  # type: ignore[call-overload]
-                ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package],
-                check=False,
-                env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
-                **quiet,
-            )
+    if missing and _install(*(package for package, _ in missing.values())):
         missing = {name: about for name, about in missing.items() if find_tool(name) is None}
     for name, (package, purpose) in missing.items():
         _say(f"environment: no `{name}` (Debian package {package}): {purpose} will be skipped")
