@@ -46,7 +46,7 @@ class Story:
     recordings: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     masters: list[str] = field(default_factory=list)
-    marks: list[list[dict[str, Any]]] = field(default_factory=list)
+    marks: list[list[float]] = field(default_factory=list)  # seconds, for each recording
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     tampered: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, str] = field(default_factory=dict)
@@ -136,12 +136,12 @@ def _verify(story: Story) -> None:
         if not verdict or not verdict["intact"]["ok"]:
             raise DemoError(f"recording {number} is not intact: {json.dumps(checked)[:2000]}")
         story.verdicts.append(verdict)
-        story.marks.append([dict(mark, seconds=mark["sample"] / RATE_HZ) for mark in verdict["marks"]])
+        story.marks.append([mark["sample"] / RATE_HZ for mark in verdict["marks"]])
         story.say(f"  Recording {number}, {verdict['duration_s']:.1f} s")
         for name in _ANSWERS:
             story.say(f"    {name.replace('_', ' '):12} {verdict[name]['state']}: {verdict[name]['reason']}")
-        for mark in story.marks[-1]:
-            story.say(f"    mark at {mark['seconds']:.2f} s (kind {mark['kind']})")
+        for mark in verdict["marks"]:
+            story.say(f"    mark at {mark['sample'] / RATE_HZ:.2f} s: {mark['kind']}")
 
 
 def _export(story: Story, recorder: VirtualRecorder, tape: Path) -> None:

@@ -12,6 +12,7 @@ from micropython import const
 
 from recorder.audio import flac
 from recorder.hal import clock, mic
+from recorder.seal.mac import sha256_into
 
 try:
     from typing import TYPE_CHECKING
@@ -90,6 +91,7 @@ class Capture:
         self._ring = mic.ring()
         self._position = array("I", (0, 0))  # of the next sample to code, in the recording
         self._busy = False
+        self.noise = bytearray(32)  # hash over the last second of sound: fresh numbers for the generator
         self.running = False
         self.muted = False
         self._codec = 0
@@ -310,6 +312,7 @@ class Capture:
         else:
             self.running = False
             self._sealer.forget()
+            sha256_into(self.noise, self._ring)
             self._wipe_sound()
         return True
 

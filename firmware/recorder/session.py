@@ -17,6 +17,7 @@ from recorder.hal import battery, card, clock, power, rtc, switch
 from recorder.indicator import Indicator
 from recorder.link.service import Link
 from recorder.running import Meta, Running
+from recorder.seal.wipe import wipe
 from recorder.store import journal as entries
 from recorder.store.journal import Journal
 from recorder.store.vault import Vault
@@ -306,6 +307,9 @@ class Session:
     def _finished(self, recording: Running) -> None:
         """The final note is on the card. By itself only a rollover goes on into another recording."""
         self.running = None
+        if self.drbg is not None:
+            self.drbg.reseed(self.capture.noise)
+        wipe(self.capture.noise)
         self._hold_off = recording.reason in (running.BATTERY, running.CARD_FULL, running.HOST)
         if recording.reason == running.CARD_FULL:
             self.trouble = CardError.FULL
