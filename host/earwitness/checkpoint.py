@@ -75,10 +75,12 @@ def parse(data: bytes, header: Header) -> Checkpoint:
         raise IntegrityError("The note of a checkpoint names another recording than the header.")
     if parsed.n != n or not 0 <= p <= n <= MAX_LEAVES or n - p > MAX_LISTED or parsed.state == note.LOST:
         raise FormatError("The counts of a checkpoint contradict each other.")
-    if (p == 0) != (n == 1):
+    if p == 0 and n != 1:
         raise FormatError("Only checkpoint 0 stands on nothing, and it covers the header alone.")
     if p == 0 and parsed.final:
         raise FormatError("Checkpoint 0 says that the recording is over.")
+    if n == p and not parsed.final:
+        raise FormatError("A running checkpoint lists no page.")
     leaves, at = _hashes(data, at, n - p)
     range_, at = _hashes(data, at, p.bit_count())
     tree = merkle.Tree(p, range_).extended(leaves)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class Row(NamedTuple):
@@ -34,6 +34,9 @@ class Row(NamedTuple):
     marks: int | None = None
     verdict: str | None = None
     checked: str | None = None
+    dated: str | None = None  # where the date comes from (dating.py)
+    boot: str | None = None  # the recorder's start during which it was made, hex
+    began_us: int | None = None  # how long after it
 
 
 _COLUMNS: Final = Row._fields
@@ -63,7 +66,7 @@ class Index:
                 db.execute(
                     "CREATE TABLE recording (name TEXT PRIMARY KEY, size INT, mtime_ns INT, recording_id TEXT,"
                     " device_key TEXT, seq INT, label TEXT, started_us INT, duration_s REAL, marks INT, verdict TEXT,"
-                    " checked TEXT)"
+                    " checked TEXT, dated TEXT, boot TEXT, began_us INT)"
                 )
                 db.execute("CREATE INDEX by_id ON recording (recording_id)")
                 db.execute(f"PRAGMA user_version = {_VERSION}")

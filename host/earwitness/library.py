@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from earwitness import places
+from earwitness import dating, places
 from earwitness.custody import Custody
 from earwitness.errors import EarwitnessError, FormatError, UsageError
 from earwitness.index import Index, Row
@@ -71,8 +71,13 @@ class Entry(NamedTuple):
 
     @property
     def started(self) -> datetime | None:
-        """When it began by the recorder's clock, if it has been opened."""
+        """When it began, if it has been opened and that is known; `origin` says from whom."""
         return None if self.row.started_us is None else datetime.fromtimestamp(self.row.started_us / 1e6, UTC)
+
+    @property
+    def origin(self) -> str:
+        """Where its date comes from, in words; empty without a date."""
+        return dating.ORIGINS.get(self.row.dated or "", "") if self.started else ""
 
     @property
     def custody(self) -> Custody:
@@ -221,8 +226,12 @@ class Library:
             "checked": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         if verdict.opened:
+            synced = dating.of(entry.path, verdict)
             values |= {
-                "started_us": verdict.started_us,
+                "started_us": verdict.started_us if synced is None else synced.utc_us,
+                "dated": dating.BY_SYNC if synced else None if verdict.started_us is None else dating.BY_RECORDER,
+                "boot": verdict.meta.boot_id.hex() if verdict.meta else None,
+                "began_us": verdict.began_us,
                 "duration_s": verdict.duration_s,
                 "marks": len(verdict.marks),
             }

@@ -136,11 +136,13 @@ class Structure:
             survey.findings.failure("a checkpoint goes back behind the one before", file_page)
             return
         self._last_ours = file_page
+        if found.n == 1 and not found.p and file_page != 1:
+            survey.findings.failure("checkpoint 0 does not stand right behind the header", file_page)
         between = self._between(found)
         if between is None:
             survey.findings.failure("two checkpoints, both signed by the recorder, contradict each other", file_page)
             return
-        yield from self._prove(found.p, [*between, *found.leaves], found.note, file_page)
+        yield from self._prove([*between, *found.leaves], found.note, file_page, gap=found.p > size)
         survey.checkpoints += 1
         survey.begins_sealed |= file_page == 1 and found.n == 1
         self._tree = found.tree
@@ -174,16 +176,18 @@ class Structure:
         if tree.root() != signed.root:
             return
         self._last_ours = file_page
-        yield from self._prove(signed.n, hashes, signed, file_page)
+        yield from self._prove(hashes, signed, file_page)
         self._tree = tree
         self.survey.proven_to = signed.n
         if signed.final:
             self.survey.final = signed
 
-    def _prove(self, p: int, hashes: list[bytes], signed: note.Note, file_page: int) -> Iterator[Leaf]:
-        """Match waiting leaves with the hashes from the tree's size on; name what is spoilt, missing or too much."""
+    def _prove(self, hashes: list[bytes], signed: note.Note, file_page: int, *, gap: bool = False) -> Iterator[Leaf]:
+        """Match waiting leaves with the hashes from the tree's size on; name what is spoilt, missing or too much.
+
+        gap: there was a checkpoint between, which has to be one of the spoilt pages.
+        """
         survey = self.survey
-        gap = p > self._tree.size and signed.n > p  # a checkpoint between, which has to be one of the spoilt pages
         matched: list[tuple[int, _Waiting]] = []
         extra: list[_Waiting] = []
         missing = doubtful = 0
@@ -208,7 +212,7 @@ class Structure:
                 f"{doubtful} pages before page {file_page} of the file cannot be proven one by one any more,"
                 " because the checkpoint that lists them is damaged or missing"
             )
-        self._name(missing, extra, gap, signed, last)
+        self._name(missing, extra, gap, signed, last, file_page)
         survey.proven += len(matched)
         for index, leaf in matched:
             if index > self._emitted:
@@ -228,14 +232,16 @@ class Structure:
                 del self._waiting[index]
         return strays
 
-    def _name(self, missing: int, extra: list[_Waiting], gap: bool, signed: note.Note, last: int) -> None:
+    def _name(
+        self, missing: int, extra: list[_Waiting], gap: bool, signed: note.Note, last: int, file_page: int
+    ) -> None:
         survey, findings = self.survey, self.survey.findings
         runs, self._strangers = self._strangers, []
         if signed.state in (note.RECOVERED, note.DAMAGED):  # torn by the power cut, behind the last leaf that was whole
-            torn = [run for run in runs if run[0] > last]
+            torn = [run for run in runs if last < run[0] < file_page]
             for first, count, _ in torn:
                 survey.litter(f"{_pages(first, count)} torn by the power cut")
-            runs = [run for run in runs if run[0] <= last]
+            runs = [run for run in runs if run not in torn]
         spoilt = len(extra) + sum(count for _, count, kind in runs if not kind)
         checkpoints = sum(kind for _, _, kind in runs)
         for first, count, kind in runs:
@@ -277,6 +283,10 @@ class Structure:
         self._waiting.pop(0, None)
         if survey.proven_to and max(self._waiting, default=0) >= survey.proven_to + MAX_UNPROVEN:
             findings.failure(f"more than {MAX_UNPROVEN} pages stand behind the last checkpoint", self._last_ours)
+        tail = [leaf.file_page for index in sorted(self._waiting) for leaf in self._waiting[index]]
+        doubled = len(tail) > len(self._waiting) or min(self._waiting, default=survey.proven_to) < survey.proven_to
+        if survey.proven_to and (doubled or any(a > b for a, b in pairwise(tail))):
+            findings.failure("pages behind the last checkpoint stand twice or out of order", self._last_ours)
         yield from self._unproven()
         for first, count, kind in self._strangers:
             if kind or first < self._last_ours:

@@ -62,7 +62,7 @@ class Timeline:
     stops: int = 0
     stop_reason: str = ""
     stop_is_last: bool = False  # the last event taken is a STOP and its page the last
-    _start_us: int = 0  # when sample 0 was due
+    start_us: int = 0  # when sample 0 was due, since boot
     _muted_from: int | None = None
     _muted: list[tuple[int, int]] = field(default_factory=list)  # ended mutes that a gap may still lie in
 
@@ -170,13 +170,13 @@ class Timeline:
     def _check_time(self, index: int, body: Body) -> None:
         start = body.mono_us - body.first_sample * 1_000_000 // self.rate
         if not self.first_index:
-            self.first_index, self._start_us = index, start
-        self.worst_us = max(self.worst_us, abs(start - self._start_us))
+            self.first_index, self.start_us = index, start
+        self.worst_us = max(self.worst_us, abs(start - self.start_us))
 
     def utc_us(self, sample: int) -> int | None:
         """UTC in microseconds at a sample, by the device's clock: the owner set it. None where it was never set."""
         if not self.clocks:
             return None
-        mono = self._start_us + sample * 1_000_000 // self.rate
+        mono = self.start_us + sample * 1_000_000 // self.rate
         anchor = min(self.clocks, key=lambda clock: abs(clock.mono_us - mono))
         return anchor.utc_us + mono - anchor.mono_us

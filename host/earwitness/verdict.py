@@ -58,6 +58,7 @@ class Verdict:
     meta: Meta | None
     clock: str  # start by the device's clock, ISO 8601 UTC, empty if it was never set
     started_us: int | None  # the same in microseconds since 1970
+    began_us: int | None = None  # the same in microseconds since the recorder's boot `meta.boot_id`
 
     @property
     def duration_s(self) -> float:

@@ -13,6 +13,7 @@ from earwitness.container import Container
 from earwitness.errors import FormatError, IntegrityError
 from earwitness.keys import Opener
 from earwitness.opening import PageOpener
+from earwitness.page import Header
 from earwitness.structure import Leaf, Structure, Survey
 from earwitness.timeline import Timeline
 from earwitness.verdict import Answer, Verdict
@@ -49,7 +50,7 @@ def verify(
             progress(leaf.file_page)
     if walk:
         walk.close()
-    return _verdict(container, survey, walk.timeline if walk else None, pinned, chain)
+    return conclude(container.header, survey, walk.timeline if walk else None, pinned, chain)
 
 
 class _Contents:
@@ -114,10 +115,11 @@ class _Sound:
                     self._survey.findings.failure(f"a page is sealed and yet invalid: {error.message}", leaf.file_page)
 
 
-def _verdict(
-    container: Container, survey: Survey, timeline: Timeline | None, pinned: bytes | None, known: Chain | None
+def conclude(
+    header: Header, survey: Survey, timeline: Timeline | None, pinned: bytes | None, known: Chain | None
 ) -> Verdict:
-    header, final = container.header, survey.final
+    """The verdict that follows from finished walks; `timeline` is None if nothing was opened."""
+    final = survey.final
     more = cut_short(known, header, final, survey.proven_to)
     found = Found(header, survey, timeline, pinned == header.device, more)
     inside = timeline or Timeline()
@@ -150,4 +152,5 @@ def _verdict(
         meta=inside.meta,
         clock="" if started is None else answers.utc(started),
         started_us=started,
+        began_us=inside.start_us if inside.first_index else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_pages_follow_each_other_and_stop_is_last(mpy, tmp_path, kind, codec) ->
     assert codec in {page[4] for page in pages}
     last_event = bytes.fromhex(pages[-1][5])
     assert last_event[0] == 10 and last_event[10] == 1
-    for before, after in zip(pages, pages[1:], strict=False):
+    for before, after in pairwise(pages):
         drift = (after[1] - before[1]) - (after[0] - before[0]) * 62.5
         assert abs(drift) < 1000
 
@@ -97,7 +98,18 @@ def test_a_queue_that_nobody_empties_loses_sound_and_says_how_much(mpy, tmp_path
 def test_muted_sound_is_counted_and_not_stored(mpy, tmp_path) -> None:
     [pages] = mpy(
         _SETUP
-        + "capture.begin(Plain())\nrun(2000)\ncapture.mute()\nsettle()\nrun(70000)\ncapture.unmute()\nrun(2000)\ncapture.stop(1)\nsettle()\nemit(pages)",
+        + """
+capture.begin(Plain())
+run(2000)
+capture.mute()
+settle()
+run(70000)
+capture.unmute()
+run(2000)
+capture.stop(1)
+settle()
+emit(pages)
+""",
         args={"mic": tape(tmp_path / "m.raw", 5)},
     )
     assert follows(pages) >= 74 * 16000

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from twins import flac_plain
 
 ROOT = Path(__file__).resolve().parents[2]

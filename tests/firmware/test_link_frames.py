@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import zlib
 
-from earwitness.link import frames
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from earwitness.link import frames
 
 _RUN = """
 from recorder.link import frames

@@ -8,6 +8,7 @@ import hmac
 import pyrage
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from earwitness import keys
 from earwitness.identity import Identity
 from earwitness.page import parse_header

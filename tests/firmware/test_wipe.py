@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from earwitness.identity import Identity
 from earwitness.keys import chain_key
 from earwitness.page import parse_header

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from earwitness.audio import Audio
 from earwitness.errors import IntegrityError, KeyMissingError
+from host import maker
 from host.maker import Owner, Recording
 from host.test_verify import flip, unfinished
-
-from host import maker
 
 OWNER = Owner()
 

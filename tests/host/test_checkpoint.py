@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from earwitness import checkpoint, page
 from earwitness.errors import EarwitnessError
-from host.maker import Device, Recording
-
 from host import maker
+from host.maker import Device, Recording
 
 RECORDING, _ = maker.normal(100)
 HEADER = page.parse_header(RECORDING.file[0])

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from earwitness import cli, errors
 
+from earwitness import cli, errors
 from tests.host.program import environment, run, run_process
 
 COMMANDS = [

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import sealed_recording
 from earwitness.identity import Identity, recipient_bytes
 from link_device import SEED, Device
-
 from tests.host.program import run
 
 DECLINE = "decline\nI accept that a lost key loses every recording\n"

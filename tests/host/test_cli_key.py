@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from earwitness import recovery_sheet
 from earwitness.identity import Identity
-
 from tests.host.program import run, run_process
 
 DECLINE = "decline\nI accept that a lost key loses every recording\n"

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from earwitness.identity import Identity
 from earwitness.keystore import Keystore
 from earwitness.library import Library
-
 from tests.host.program import RATE, Sealer, environment, names, run, run_process, tone
 
 PLAYER = """#!{python}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from earwitness.container import Container
 from earwitness.errors import FormatError, IntegrityError
-from host.maker import PAGE, Device
-
 from host import maker
+from host.maker import PAGE, Device
 
 
 def test_pages_come_in_order_and_odd_bytes_are_counted(tmp_path):

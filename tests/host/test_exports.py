@@ -19,13 +19,13 @@ import mutagen
 import numpy as np
 import pytest
 import soundfile
+
 from earwitness import exports
 from earwitness.audio import Audio
 from earwitness.chapters import clock, seconds_text
 from earwitness.errors import IntegrityError, UsageError
 from earwitness.exports import Order
 from earwitness.identity import Identity
-
 from tests.host.program import RATE, Sealer, environment, names, tone
 
 MARKS = ((2 * RATE, 1), (10 * RATE + 123, 2))

@@ -6,15 +6,15 @@ import itertools
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from earwitness import body, checkpoint, events, flac, note, page
 from earwitness.audio import Audio
 from earwitness.errors import EarwitnessError, FormatError, IntegrityError, KeyMissingError
 from earwitness.verify import verify
-from host.maker import PAGE, Device, Owner
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from host import maker
+from host.maker import PAGE, Device, Owner
 
 OWNER = Owner()
 GOOD = maker.normal(70)[0]

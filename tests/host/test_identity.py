@@ -11,6 +11,7 @@ import pyrage
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from earwitness.errors import KeyMissingError, UsageError
 from earwitness.identity import Identity, recipient_bytes
 

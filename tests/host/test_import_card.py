@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import sealed_recording
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import FormatError, NoDeviceError

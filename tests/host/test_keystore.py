@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from earwitness.errors import KeyMissingError, UsageError
 from earwitness.identity import Identity
 from earwitness.keystore import Keystore

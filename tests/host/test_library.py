@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+
 from earwitness import places
 from earwitness.atomic import remove_leftovers, replacing
 from earwitness.errors import FormatError, UsageError
 from earwitness.identity import Identity
 from earwitness.library import Library
-
 from tests.host.program import Sealer, names, tone
 
 

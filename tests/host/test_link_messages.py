@@ -7,14 +7,15 @@ import contextlib
 import struct
 
 import pytest
-import sealed_recording
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sealed_recording
 from earwitness import note as signed_note
 from earwitness.devices import DeviceRecord, advance
 from earwitness.errors import EarwitnessError, FormatError, IntegrityError
 from earwitness.link import frames, messages
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SEED = bytes(range(7, 39))
 PUBLIC = sealed_recording.public_key(SEED)

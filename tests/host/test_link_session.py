@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from earwitness.errors import DeviceBusyError, EarwitnessError, FormatError, IntegrityError, KeyMissingError
 from earwitness.link import frames, messages
 from earwitness.link.channel import Channel

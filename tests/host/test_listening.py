@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from scipy.signal import butter, resample_poly, sosfilt, sosfreqz
+
 from earwitness import listening
 from earwitness.listening import RATE, Samples
-from scipy.signal import butter, resample_poly, sosfilt, sosfreqz
 
 # The 48 kHz coefficients printed in ITU-R BS.1770-5, tables 1 and 2.
 _PUBLISHED = np.array(

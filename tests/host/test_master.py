@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from earwitness.audio import Audio
 from earwitness.errors import IntegrityError
 from earwitness.master import write_master_flac, write_master_wav
-from host.maker import Device, Owner, Recording
-
 from host import maker
+from host.maker import Device, Owner, Recording
 
 OWNER = Owner()
 FLAC = shutil.which("flac")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from earwitness import merkle
 
+from earwitness import merkle
 from host import maker
 
 LEAVES = [hashlib.sha256(bytes([i])).digest() for i in range(130)]

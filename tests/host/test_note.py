@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 
 import pytest
+
 from earwitness import note
 from earwitness.errors import EarwitnessError, IntegrityError
-from host.maker import Device
-
 from host import maker
+from host.maker import Device
 
 DEVICE = Device()
 RECORDING, _ = maker.normal(device=DEVICE)

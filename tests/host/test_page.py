@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 
 import pytest
+
 from earwitness import body, events, keys, page
 from earwitness.errors import FormatError, IntegrityError
 from earwitness.keys import Ratchet
-from host.maker import Device, Owner, Recording
-
 from host import maker
+from host.maker import Device, Owner, Recording
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from earwitness.devices import DeviceRecord, DeviceStore, Pending
 from earwitness.errors import EarwitnessError, FormatError, IntegrityError, KeyMissingError, UsageError
 from earwitness.link import frames, messages

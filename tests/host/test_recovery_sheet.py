@@ -7,6 +7,7 @@ import re
 import zlib
 
 import pytest
+
 from earwitness import recovery_sheet
 from earwitness.errors import KeyMissingError
 from earwitness.identity import Identity

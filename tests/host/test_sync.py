@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import sealed_recording
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import DeviceBusyError, EarwitnessError, IntegrityError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from earwitness.verify import verify
-from host.maker import Owner
 
+from earwitness.verify import verify
 from host import maker
+from host.maker import Owner
 
 ANSWERS = {"intact", "complete", "continuous", "in_sequence", "when", "by"}
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+
 from earwitness.errors import FormatError, IntegrityError, KeyMissingError
 from earwitness.verify import Chain, Verdict, verify
-from host.maker import PAGE, Device, Owner, Recording
-
 from host import maker
+from host.maker import PAGE, Device, Owner, Recording
 
 OWNER = Owner()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from earwitness.audio import Audio
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.identity import Identity
@@ -17,7 +18,6 @@ from earwitness.library import Library
 from earwitness.master import write_master_flac
 from earwitness.pairing import open_recorder, pair
 from earwitness.sync import Item
-
 from tools.virtual.device import VirtualRecorder
 
 RATE_HZ = 16_000

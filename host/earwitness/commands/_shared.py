@@ -67,13 +67,15 @@ def target(library: Library, text: str) -> Entry | Path:
 
 def check(item: Entry | Path, identity: Identity | None, chain: Chain, pinned: bytes | None) -> Verdict:
     """All answers about a recording; one that was sealed for other keys is checked as a stranger would."""
+    from earwitness import stamp
     from earwitness.verify import verify
 
     path = item.path if isinstance(item, Entry) else item
     try:
-        return verify(path, identity, pinned=pinned, chain=chain)
+        verdict = verify(path, identity, pinned=pinned, chain=chain)
     except KeyMissingError:
-        return verify(path, None, pinned=pinned, chain=chain)
+        verdict = verify(path, None, pinned=pinned, chain=chain)
+    return stamp.times(path, verdict)
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:

@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Checks one Earwitness recording from firmware/FORMAT.md alone. Needs Python 3.11 and `cryptography`; nothing of ours.
+
+verify_ewr.py recording.ewr                              the seals: is every page there, and as the recorder signed it?
+verify_ewr.py --key-file recording.key recording.ewr     and the inside: tags, sample count, STOP
+verify_ewr.py --envelope recording.ewr > envelope.age    then: age --decrypt -i identity.txt envelope.age > recording.key
+
+It stops at the first fault and names it; the companion program goes on and says what is still proven.
+Exit codes: 0 intact and complete · 4 intact, not complete · 13 not intact, or not of that device · 14 no recording of
+version 1 · 2 wrong use · 1 a file cannot be read.
+"""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import re
+import struct
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+PAGE, HEADER, AUDIO, CHECKPOINT, LISTED, LATE = 4096, 1, 2, 3, 64, 32
+BASE64 = rb"[A-Za-z0-9+/]{43}"
+ENVELOPE = rb"age-encryption\.org/v1\n(-> X25519 %s\n%s\n){1,3}--- %s\n(?s:.{64})" % (BASE64, BASE64, BASE64)
+NOTE = (
+    rb"([1-9][0-9]{0,9})\n(%s=)\nseq %d\nstate (running|end|recovered|damaged)\nprev %s\n(seen (0|[1-9][0-9]{0,9})\n)?"
+)
+P = 2**255 - 19
+ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+WEAK_KEYS = {
+    y.to_bytes(32, "little") for y in (0, 1, ORDER_8, P - ORDER_8, P - 1, P, P + 1)
+}  # anybody signs with these
+EVENT_BYTES = {1: 9, 2: 13, 4: 13, 5: 8, 6: 8, 7: 2, 8: 2, 9: 33, 10: 1}  # behind the time; 3 is checked by itself
+
+
+class Fault(Exception):
+    """Not intact: the message says what, and in which page of the file."""
+
+
+def need(holds, what):
+    if not holds:
+        raise Fault(what)
+
+
+def sha(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def mac(key, message):
+    return hmac.digest(key, message, "sha256")
+
+
+def leaf_hash(page):
+    return sha(b"\0", sha(page[:4048]), page[4048:])
+
+
+def append(size, roots, leaves):
+    """The compact range of a tree (largest subtree first) once `leaves` stand behind its `size` leaves. RFC 9162."""
+    roots = list(roots)
+    for number, leaf in enumerate(leaves, size):
+        while number & 1:
+            leaf, number = sha(b"\1", roots.pop(), leaf), number >> 1  # noqa: PLW2901
+        roots.append(leaf)
+    return roots
+
+
+def tree_head(roots):
+    head = roots[-1] if roots else sha()
+    for left in reversed(roots[:-1]):
+        head = sha(b"\1", left, head)
+    return head
+
+
+class Recording:
+    def __init__(self, page):
+        need(len(page) == PAGE and page[28:36] != bytes(8), "page 0: it is no header")
+        size, self.id, self.seq, self.prev, self.device, length = struct.unpack_from("<I16sQ32s32sH", page, 8)
+        need(page[:8] == b"EWR1\1\1\0\0" and size == PAGE, "page 0: it is no header")
+        self.page, self.envelope, self.end = page, page[102 : 102 + length], 102 + length
+        need(re.fullmatch(ENVELOPE, self.envelope), "page 0: the envelope is no age file for 1 to 3 X25519 recipients")
+        need(not any(page[self.end : 4080]), "page 0: there are bytes where zeros have to be")
+        need((self.seq == 1) == (self.prev == bytes(32)), "page 0: number and link to the recording before contradict")
+        need(self.device[:31] + bytes([self.device[31] & 127]) not in WEAK_KEYS, "page 0: anybody can sign by this key")
+        self.name = "earwitness/" + sha(self.device)[:8].hex()
+        self.leaves, self.roots, self.waiting, self.final, self.state = 0, [], [], b"", "unfinished"
+
+    def note(self, text):
+        """(leaves, root, state) of a signed note; a Fault unless it is this recording's and written the one right way."""
+        body, _, line = text.rpartition(b"\n\n")
+        first = f"earwitness/v1/checkpoint/{self.name[11:]}/{self.id.hex()}\n".encode()
+        pattern = NOTE % (BASE64, self.seq, re.escape(base64.b64encode(self.prev)))
+        found = re.fullmatch(pattern, (body + b"\n").removeprefix(first))
+        need(body.startswith(first) and found, "the note is not this recording's, or not of the format")
+        need(bool(found[4]) == (found[3] in (b"recovered", b"damaged")), "the note has 'seen' where it may not")
+        root = base64.b64decode(found[2])
+        signature = re.fullmatch(rb"\xe2\x80\x94 %s ([A-Za-z0-9+/]{91}=)\n" % self.name.encode(), line)
+        need(signature, "the note is not signed by the device in the header")
+        blob = base64.b64decode(signature[1])
+        need((base64.b64encode(root), base64.b64encode(blob)) == (found[2], signature[1]), "base64 is not canonical")
+        need(blob[:4] == sha(self.name.encode(), b"\n\1", self.device)[:4], "the note is signed by another key")
+        try:
+            Ed25519PublicKey.from_public_bytes(self.device).verify(blob[4:], body + b"\n")
+        except (InvalidSignature, ValueError):
+            raise Fault("the signature does not fit") from None
+        return int(found[1]), root, found[3].decode()
+
+    def checkpoint(self, page):
+        """(n, p, state, listed leaf hashes, range before them, note) of a checkpoint page, all its bytes accounted for."""
+        n, p, length = (
+            *struct.unpack_from("<I", page, 8),
+            *struct.unpack_from("<IH", page, 28)[:1],
+            page[32] | page[33] << 8,
+        )
+        text = page[34 : 34 + length]
+        covered, root, state = self.note(text)
+        need(covered == n <= 1 << 20 and 0 <= n - p <= LISTED, "the counts contradict each other")
+        need((n == 1 and state == "running") if p == 0 else (n > p or state != "running"), "the counts are impossible")
+        at = 34 + length
+        cut = [page[i : i + 32] for i in range(at, at + 32 * (n - p + p.bit_count()), 32)]
+        listed, before = cut[: n - p], cut[n - p :]
+        copy = self.page[: self.end] + self.page[4080:] if p == 0 else b""
+        need((page[:34] + text + b"".join(cut) + copy).ljust(PAGE, b"\0") == page, "bytes that nothing accounts for")
+        need(tree_head(append(p, before, listed)) == root, "its hashes do not add up to the signed root")
+        return n, p, state, listed, before, text
+
+    def walk(self, pages):
+        """Check all pages behind the header; yields (leaf, file page, page) of the leaves of sound that are proven."""
+        self.waiting, junk, self.unused, last = [(0, 0, self.page)], 0, 0, 0
+        for at, page in enumerate(pages, 1):
+            kind, number = page[4], int.from_bytes(page[8:12], "little")
+            ours = page[:4] == b"EWR1" and page[5:8] == b"\1\0\0" and 1 <= kind <= 3 and page[12:28] == self.id
+            ours = ours and (kind != AUDIO or page[28:32] == bytes(4))
+            if self.final:
+                need(not ours, f"page {at}: of this recording, behind its final note")
+                self.unused += 1
+            elif not ours or (kind == AUDIO and not 1 <= number <= 1 << 20):
+                junk = junk or at
+            elif kind == HEADER:
+                raise Fault(f"page {at}: a second header of this recording")
+            elif kind == AUDIO:
+                need(last < number, f"page {at}: leaf {number} stands twice or out of order")
+                need(
+                    number < self.leaves + LISTED + LATE,
+                    f"page {at}: more than 96 leaves without a checkpoint, or some missing",
+                )
+                self.waiting.append((number, at, page))
+                last = number
+            else:
+                try:
+                    found = self.checkpoint(page)
+                except Fault as fault:
+                    self.torn(page, f"page {at}: damaged checkpoint, {fault}")
+                    junk = junk or at
+                    continue
+                yield from self.prove(at, junk, *found)
+                junk = 0
+        need(self.leaves, "no checkpoint of any recorder vouches for anything in this file")
+
+    def prove(self, at, junk, n, p, state, listed, before, text):
+        need((p, before) == (self.leaves, self.roots), f"page {at}: the checkpoint does not follow the one before it")
+        here, self.waiting = self.waiting[: n - p], self.waiting[n - p :]
+        need([i for i, _, _ in here] == list(range(p, n)), f"page {at}: leaves that the checkpoint lists are missing")
+        for (i, place, page), wanted in zip(here, listed, strict=True):
+            need(leaf_hash(page) == wanted, f"page {place}: leaf {i} is not what the recorder sealed")
+        late = LATE if state == "running" and p else 0
+        need(
+            all(i < n + late for i, _, _ in self.waiting),
+            f"page {at}: the checkpoint does not cover the leaves before it",
+        )
+        end = here[-1][1] if here else 0
+        torn = state in ("recovered", "damaged") and junk > end  # by the power cut, behind the last whole leaf
+        need(not junk or torn, f"page {junk}: damaged, what stood there cannot be read")
+        self.leaves, self.roots = n, append(p, before, listed)
+        if state != "running":
+            self.final, self.state = text, state
+        yield from here[1:] if p == 0 else here
+
+    def torn(self, page, fault):
+        """A checkpoint that is torn may stand at the end; one whose signed note holds, and fits the leaves, was damaged."""
+        try:
+            n, root, _ = self.note(page[34 : 34 + (page[32] | page[33] << 8)])
+        except Fault:
+            return
+        leaves = [leaf_hash(leaf) for i, _, leaf in self.waiting if i < n]
+        need(len(leaves) != n - self.leaves or tree_head(append(self.leaves, self.roots, leaves)) != root, fault)
+
+
+class Inside:
+    """What the key shows, leaf by leaf. Sound is not decoded here."""
+
+    def __init__(self, key, recording):
+        self.chain = mac(mac(sha(recording.page[:4048]), key), b"earwitness/v1/chain\1")  # HKDF-SHA256, one block
+        self.samples = self.missing = self.stops = 0
+        self.stop_last = False
+
+    def take(self, leaf, page):
+        key, self.chain = mac(self.chain, b"page"), mac(self.chain, b"next")
+        tag = mac(mac(key, b"mac"), sha(page[:4048]))
+        need(hmac.compare_digest(tag, page[4048:4080]), "its tag is not by this key")
+        body = Cipher(algorithms.AES(mac(key, b"enc")), modes.CTR(bytes(16))).decryptor().update(page[32:4048])
+        first, _, samples, n_events, n_audio, codec, flags, lost, zero = struct.unpack_from("<QQHHHBBII", body)
+        used = 32 + n_events + n_audio
+        need(not flags and not zero and used <= 4016 and not any(body[used:]), "what has to be zero is not")
+        need(first - lost == self.samples and (leaf > 1 or first == 0), "the sample count jumps")
+        need(codec in (0, 1) and first + samples <= 1 << 32, "its codec or its count is impossible")
+        need(codec or n_audio == 2 * samples, "its samples do not fill its bytes")
+        self.samples, self.missing, self.stop_last = first + samples, self.missing + lost, False
+        data = body[32 : 32 + n_events]
+        while data:
+            need(len(data) >= 2 and 8 <= data[1] <= len(data) - 2, "an event is cut short")
+            kind, rest, data = data[0], data[1] - 8, data[2 + data[1] :]
+            need(rest == EVENT_BYTES.get(kind, rest) and (kind != 3 or rest >= 55), "an event has a wrong length")
+            self.stops, self.stop_last = self.stops + (kind == 10), kind == 10
+
+
+def verify(path, key=None):
+    """(recording, what is inside, why it is not complete or an empty string); a Fault if it is not intact."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        recording = Recording(file.read(PAGE))
+        inside = Inside(key, recording) if key else None
+        pages = iter(lambda: file.read(PAGE), b"")
+        for leaf, at, page in recording.walk(page for page in pages if len(page) == PAGE):
+            try:
+                if inside:
+                    inside.take(leaf, page)
+            except Fault as fault:
+                raise Fault(f"page {at}: leaf {leaf} is sealed and yet invalid: {fault}") from None
+    if recording.state != "end":
+        return recording, inside, f"it is {recording.state}, the recorder has not signed it as ended in order"
+    stopped = not inside or (inside.stops == 1 and inside.stop_last)
+    return recording, inside, "" if stopped else "the last page does not end with the one STOP of the recorder"
+
+
+def beside(recording, other):
+    """Two recordings of one device must not contradict each other."""
+    if other.device == recording.device:
+        ends = {recording.final, other.final} - {b""}
+        twice = other.seq == recording.seq and (other.id != recording.id or len(ends) > 1)
+        need(not twice, f"two recordings, or two ends, have number {recording.seq}: a rollback or a copied key")
+        for a, b in ((recording, other), (other, recording)):
+            follows = a.seq + 1 != b.seq or not a.final or b.prev == sha(a.final)
+            need(follows, f"recording {b.seq} does not follow recording {a.seq} of its device")
+
+
+def run(options):
+    with open(options.recording, "rb") as file:  # noqa: PTH123
+        begin = file.read(PAGE)
+    if begin[:4] != b"EWR1" or begin[5:6] != b"\1":
+        print("This is no Earwitness recording of version 1 and suite 1.")
+        return 14
+    if options.envelope:
+        sys.stdout.buffer.write(Recording(begin).envelope)
+        return 0
+    key = None
+    if options.key_file:
+        with open(options.key_file, "rb") as file:  # noqa: PTH123
+            key = file.read(33)
+        if len(key) != 32:
+            print("The key file has to hold 32 bytes: what age makes of the envelope.")
+            return 2
+    recording, inside, lacking = verify(options.recording, key)
+    need(options.device in (None, recording.device.hex()), f"it is by {recording.name}, not by the device expected")
+    for path in options.beside:
+        beside(recording, verify(path)[0])
+    known = "" if options.device else ", an unknown device unless you know its key"
+    print(f"Intact: {recording.leaves - 1} pages of sound are as {recording.name} sealed them{known}.")
+    print(f"Device key {recording.device.hex()}, recording {recording.id.hex()}, number {recording.seq}.")
+    if recording.waiting:
+        print(f"{len(recording.waiting)} more pages behind the last checkpoint are not vouched for by the recorder.")
+    if inside:
+        print(f"{inside.samples} samples, of which {inside.missing} were lost or off the record and are not stored.")
+    whole = "Complete, from start to STOP." if inside else "Sealed as complete; not opened, so STOP is not checked."
+    print(f"Not complete: {lacking}." if lacking else whole)
+    return 4 if lacking else 0
+
+
+def main():
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("recording")
+    usage.add_argument("--key-file", help="the 32 bytes that age makes of the envelope")
+    usage.add_argument("--envelope", action="store_true", help="write the envelope and do nothing else")
+    usage.add_argument("--device", help="64 hex digits: the device key that it has to be of")
+    usage.add_argument("--beside", action="append", default=[], help="another recording, compared if of one device")
+    try:
+        return run(usage.parse_args())
+    except Fault as fault:
+        print(f"Not intact: {fault}.")
+        return 13
+    except OSError as error:
+        print(f"{error.filename} cannot be read: {error.strerror}.")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
