@@ -24,9 +24,6 @@ from earwitness.errors import EarwitnessError, FormatError, UsageError
 from earwitness.index import Index, Row
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from earwitness.verdict import Verdict
 
 _ID_LETTERS: Final = 4
@@ -186,8 +183,17 @@ class Library:
             with source.open("rb") as old, replacing(place, mode=0o600) as new:
                 shutil.copyfileobj(old, new, 1 << 20)
         entry = self.entry(place)
-        entry.custody.add("synced", how=how, bytes=entry.row.size)
+        self._came(entry, how)
         return entry
+
+    def came(self, entry: Entry, how: str) -> None:
+        """See to it that the custody log begins with the recording's coming, which a kill may have cut off."""
+        if not entry.custody.path.exists():
+            self._came(entry, how)
+
+    @staticmethod
+    def _came(entry: Entry, how: str) -> None:
+        entry.custody.add("synced", how=how, bytes=entry.row.size)
 
     def find(self, text: str) -> Entry:
         """The recording a person means: its number, `recorder/number`, the start of its id, a file name, or `last`."""
@@ -236,6 +242,19 @@ class Library:
                 "marks": len(verdict.marks),
             }
         return self.remember(entry, **values)
+
+    def compared(self, entry: Entry, found: dating.Comparison) -> Entry:
+        """Keep what sync found out about the recorder's time, for a recording whose own date is not known."""
+        row = entry.row
+        opened = row.duration_s is not None
+        if row.started_us is not None or (opened and row.boot != found.boot):
+            return entry  # it has a date, or was made before the recorder was last switched on
+        known = dating.comparisons(entry.custody)
+        if any(one.boot == found.boot for one in known) or (known and not opened):
+            return entry
+        dating.keep(entry.custody, found)
+        start = dating.start(found.boot, row.began_us, [found]) if opened and row.began_us is not None else None
+        return self.remember(entry, started_us=start.utc_us, dated=dating.BY_SYNC) if start else entry
 
     def annotate(
         self, entry: Entry, kind: str, text: str, *, mark: int | None = None, at_s: float | None = None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
+from earwitness.dating import Comparison
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import (
     DeviceBusyError,
@@ -135,7 +136,12 @@ def sync(
     recorder.entropy()
     clock = recorder.set_clock()
     items = take_all(
-        RecorderSource(recorder, how), library, pinned={record.public}, identity=identity, progress=progress
+        RecorderSource(recorder, how),
+        library,
+        pinned={record.public},
+        identity=identity,
+        progress=progress,
+        time_now=Comparison(status.boot_id.hex(), clock.mono_us, clock.utc_us, clock.error_us),
     )
     return SyncReport(items, status, clock)
 
@@ -147,22 +153,32 @@ def take_all(
     pinned: set[bytes],
     identity: Identity | None = None,
     progress: Callable[[Progress], None] | None = None,
+    time_now: Comparison | None = None,
 ) -> list[Item]:
-    """Copy, verify and take in whatever `source` has and `library` lacks. `pinned`: keys of the paired recorders."""
-    known = {entry.recording_id: entry.path for entry in library.entries()}
+    """Copy, verify and take in whatever `source` has and `library` lacks. `pinned`: keys of the paired recorders.
+
+    `time_now`, from a recorder that was just asked, dates what it recorded before its clock was set.
+    """
+    known = {entry.recording_id: entry for entry in library.entries()}
     items = []
     for recording in source.recordings():
         name = recording.recording_id.hex()
         have = known.get(name)
         if recording.state == FREED and have is None:
             items.append(Item(recording.seq, name, SKIPPED, reason="freed on the recorder"))
-        elif have is not None and (recording.state == FREED or is_finished(have)):
-            items.append(Item(recording.seq, name, PRESENT, have))
+        elif have is not None and (recording.state == FREED or is_finished(have.path)):
+            library.came(have, source.how)
+            if time_now:
+                library.compared(have, time_now)
+            items.append(Item(recording.seq, name, PRESENT, have.path))
         elif recording.state == OPEN:
             items.append(Item(recording.seq, name, SKIPPED, reason="still being recorded"))
         else:
             try:
-                items.append(_take(source, recording, library, pinned, identity, progress))
+                item = _take(source, recording, library, pinned, identity, progress)
+                items.append(item)
+                if time_now and item.path:
+                    library.compared(library.entry(item.path), time_now)
             except NoDeviceError:
                 raise
             except EarwitnessError as error:
@@ -211,6 +227,8 @@ def _take(
     size = part.stat().st_size
     entry = library.add(part, how=source.how)
     sync_folder(entry.path.parent)
+    if verdict is not None:
+        library.learn(entry, verdict)
     return Item(recording.seq, name, outcome, entry.path, verdict, bytes=size)
 
 

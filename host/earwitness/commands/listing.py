@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from earwitness.console import console
+from earwitness.dating import BY_SYNC
 from earwitness.library import Entry, Library
 
 
@@ -15,11 +16,17 @@ def _length(entry: Entry) -> str:
     return "" if seconds is None else f"{seconds // 3600:.0f}:{seconds // 60 % 60:02.0f}:{seconds % 60:02.0f}"
 
 
-def _line(entry: Entry, several: bool) -> list[str]:
+def _date(entry: Entry) -> str:
     started = entry.started
+    if started is None:
+        return "date not read" if entry.row.duration_s is None else "date not known"
+    return f"{started.astimezone():%Y-%m-%d %H:%M}{' (dated at sync)' if entry.row.dated == BY_SYNC else ''}"
+
+
+def _line(entry: Entry, several: bool) -> list[str]:
     return [
         f"{entry.device[:8]}/{entry.seq}" if several else str(entry.seq),
-        f"{started.astimezone():%Y-%m-%d %H:%M}" if started else "date not read",
+        _date(entry),
         _length(entry),
         "" if entry.row.marks is None else f"{entry.row.marks} marks" if entry.row.marks != 1 else "1 mark",
         entry.row.verdict or "not verified",
@@ -37,6 +44,7 @@ def as_data(entry: Entry) -> dict[str, object]:
         "path": str(entry.path),
         "bytes": row.size,
         "started": entry.started.isoformat() if entry.started else None,
+        "dated_by": row.dated,
         "duration_s": row.duration_s,
         "marks": row.marks,
         "verdict": row.verdict,

@@ -100,10 +100,13 @@ class _Bars:
 
 
 def _tell(library: Library, report: link.SyncReport) -> None:
+    from earwitness import dating
+
     lines, data = [], []
     for item in report.items:
-        if item.path is not None and item.verdict is not None:
-            library.learn(library.entry(item.path), item.verdict)
+        verdict = item.verdict
+        if item.path is not None and verdict is not None:
+            verdict = dating.joined(item.path, verdict)
         if item.outcome != "present":
             reason = f" ({item.reason})" if item.reason else ""
             lines.append(f"{item.seq}  {_WORDS.get(item.outcome, item.outcome)}{reason}")
@@ -115,7 +118,7 @@ def _tell(library: Library, report: link.SyncReport) -> None:
                 "reason": item.reason,
                 "path": str(item.path) if item.path else None,
                 "bytes": item.bytes,
-                "verdict": item.verdict.to_json() if item.verdict else None,
+                "verdict": verdict.to_json() if verdict else None,
             }
         )
     present = sum(item.outcome == "present" for item in report.items)
