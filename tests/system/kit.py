@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from earwitness.audio import Audio
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.identity import Identity
 from earwitness.import_card import import_card
+from earwitness.keystore import Keystore
 from earwitness.library import Library
 from earwitness.master import write_master_flac
 from earwitness.pairing import open_recorder, pair
@@ -43,7 +45,16 @@ class Paired:
             mic = folder / "tape.s16"
             mic.write_bytes(tape.astype("<i2").tobytes())
         options.setdefault("card_size", 300 << 20)  # clusters of 4 KiB: a page is one write, as on real cards
-        return VirtualRecorder(state, mic=mic, port="none", **options)
+        options.setdefault("port", "none")
+        return VirtualRecorder(state, mic=mic, **options)
+
+    def computer(self, home: Path) -> Path:
+        """A computer that is paired with it and holds the first owner's key in a plain file; returns `home`."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EARWITNESS_HOME", str(home))
+            Keystore().save(self.owners[0], "file", recovery="declined")
+            DeviceStore().put(self.record)
+        return home
 
     def items(self, recorder: VirtualRecorder, folder: Path) -> list[Item]:
         """Every recording on the card, verified with the owner's identity. The recorder is off afterwards."""
