@@ -19,6 +19,7 @@ from earwitness import __version__
 from earwitness.commands import (
     completion,
     devices,
+    disclose,
     doctor,
     export,
     key,
@@ -80,6 +81,7 @@ for _name, _function in (
     ("verify", verify.verify),
     ("play", play.play),
     ("export", export.export),
+    ("disclose", disclose.disclose),
     ("label", label.label),
     ("note", note.note),
     ("stamp", stamp.stamp),

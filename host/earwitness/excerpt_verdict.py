@@ -27,8 +27,8 @@ _LISTED = 100
 class ExcerptVerdict(Verdict):
     """`pages` counts the disclosed ones, and `samples` ends with the last of them. `runs`: all parts, in order."""
 
-    runs: tuple[Run, ...]
-    withheld_pages: int
+    runs: tuple[Run, ...] = ()
+    withheld_pages: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As of a recording, and `excerpt` beside it."""

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 from earwitness import chapters
 from earwitness.chapters import RATE, clock
+from earwitness.dating import BY_RECORDER, ORIGINS
 from earwitness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class Order:
     labels: Mapping[int, str] = field(default_factory=dict)
     title: str = ""
     started: datetime | None = None
+    dated: str = ORIGINS[BY_RECORDER]  # where `started` comes from
     origin: str = ""
+    excerpt: str = ""  # of what is itself an excerpt: how much is withheld, in words
 
     @property
     def whole(self) -> bool:
@@ -88,9 +91,12 @@ def _tags(audio: Audio, order: Order, end: int) -> dict[str, str]:
     }
     if order.origin:
         tags["DESCRIPTION"] = order.origin
-    if not order.whole:
+    if order.excerpt:
+        tags["EXCERPT"] = order.excerpt
+    elif not order.whole:
         tags["EXCERPT"] = f"{clock(order.first)} to {clock(end)} of {clock(audio.samples)}"
     if order.started:
+        tags["COMMENT"] += f" Its date is {order.dated}."
         tags["DATE"] = (order.started + timedelta(seconds=order.first / RATE)).isoformat(timespec="seconds")
     return tags
 
@@ -164,10 +170,12 @@ def moments(audio: Audio, order: Order, name: str) -> str:
             return ""
         return f"{order.started + timedelta(seconds=sample / RATE):%Y-%m-%d %H:%M:%S} UTC"
 
-    part = "the whole recording" if order.whole else f"the part from {clock(order.first)} to {clock(end)}"
+    part = (
+        order.excerpt or "the whole recording" if order.whole else f"the part from {clock(order.first)} to {clock(end)}"
+    )
     lines = [f"{name}: {part}, {clock(end - order.first)} long"]
     lines += [text for text in (order.title, order.origin) if text]
-    lines += [f"Begins {when(order.first)} by the recorder's clock." if order.started else "Its date is not known."]
+    lines += [f"Begins {when(order.first)}, {order.dated}." if order.started else "Its date is not known."]
     lines += [UNPROCESSED if order.master else PROCESSED, READABLE, "", "Marks"]
     inside = [(number, mark) for number, mark in enumerate(audio.marks, 1) if order.first <= mark.sample < end]
     for number, mark in inside:

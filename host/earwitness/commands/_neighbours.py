@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from earwitness.errors import EarwitnessError
+from earwitness.excerpt import SUFFIX, Excerpt
 from earwitness.library import Entry, read_header
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class Neighbours:
 
         if isinstance(item, Entry):
             device, seq = item.row.device_key, item.seq
+        elif item.suffix == SUFFIX:
+            header = Excerpt(item).header
+            device, seq = header.device.hex(), header.seq
         else:
             _id, device, seq, _short = read_header(item)
         recordings, finals = {}, {}

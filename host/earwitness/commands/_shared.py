@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earwitness.console import console
 from earwitness.errors import KeyMissingError, UsageError
+from earwitness.excerpt import SUFFIX
 from earwitness.keystore import Keystore
 from earwitness.library import Entry, Library
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from earwitness.audio import Audio
     from earwitness.chain import Chain
     from earwitness.identity import Identity
@@ -55,8 +59,21 @@ def device_name(device_key: str) -> str:
     return sha256(bytes.fromhex(device_key)).hexdigest()[:8]
 
 
+def excerpt_file(text: str) -> Path | None:
+    """The excerpt that `text` names, or None if it is not the name of one."""
+    path = Path(text)
+    if path.suffix != SUFFIX:
+        return None
+    if not path.is_file():
+        raise UsageError(f"There is no excerpt {text}.", "Check the name and the folder.")
+    return path
+
+
 def target(library: Library, text: str) -> Entry | Path:
     """A recording of the library, or a file elsewhere."""
+    path = excerpt_file(text)
+    if path:
+        return path
     path = Path(text)
     if path.suffix == ".ewr" and path.is_file():
         if path.absolute().parent == library.root:
@@ -65,17 +82,25 @@ def target(library: Library, text: str) -> Entry | Path:
     return library.find(text)
 
 
-def check(item: Entry | Path, identity: Identity | None, chain: Chain, pinned: bytes | None) -> Verdict:
-    """All answers about a recording; one that was sealed for other keys is checked as a stranger would."""
-    from earwitness import stamp
+def check(
+    item: Entry | Path, identity: Identity | None, chain: Chain, pinned: bytes | None, *, now: datetime | None = None
+) -> Verdict:
+    """All answers about a recording; one that was sealed for other keys is checked as a stranger would.
+
+    `now`: the day from which its time tokens are looked at, today if None.
+    """
+    from earwitness import dating, stamp
+    from earwitness.excerpt_verdict import verify_excerpt
     from earwitness.verify import verify
 
     path = item.path if isinstance(item, Entry) else item
+    if path.suffix == SUFFIX:
+        return stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain))
     try:
         verdict = verify(path, identity, pinned=pinned, chain=chain)
     except KeyMissingError:
         verdict = verify(path, None, pinned=pinned, chain=chain)
-    return stamp.times(path, verdict)
+    return stamp.times(path, dating.joined(path, verdict))
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:
@@ -100,7 +125,7 @@ def parse_time(text: str) -> float:
         numbers = [float(part) for part in parts]
     except ValueError:
         numbers = []
-    if not 1 <= len(numbers) <= 3 or any(number < 0 for number in numbers):
+    if not 1 <= len(numbers) <= 3 or not all(0 <= number < math.inf for number in numbers):
         raise UsageError(f"{text} is not a time.", "Write seconds, or 1:30, or 1:02:03.5.")
     total = 0.0
     for number in numbers:

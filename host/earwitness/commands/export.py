@@ -9,17 +9,19 @@ from typing import Annotated, Final
 
 import typer
 
-from earwitness.commands._shared import device_name, mark_sample, parse_time, sound
+from earwitness.commands._heard import hear
+from earwitness.commands._shared import mark_sample, parse_time
 from earwitness.console import console
 from earwitness.errors import UsageError
-from earwitness.library import Entry, Library
 from earwitness.progress import Progress
 
 RATE: Final = 16_000
 
 
 def export(
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last'.")],
+    recording: Annotated[
+        str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last', or an .ewd file.")
+    ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="name.flac, .wav or .opus; - is stdout.")
     ],
@@ -50,9 +52,8 @@ def export(
         raise UsageError("-o - and --json both want stdout.", "Export to a file.")
     if pipe and sys.stdout.isatty():
         raise UsageError("Sound cannot be shown in a terminal.", "Send it on: earwitness export ID -o - | player")
-    library = Library()
-    entry = library.find(recording)
-    audio = sound(entry, allow_unverified=unverified)
+    heard = hear(recording, unverified=unverified)
+    audio = heard.audio
     first, last = 0, None
     if mark is not None:
         at = mark_sample(audio, mark)
@@ -65,10 +66,12 @@ def export(
         master=master,
         first=first,
         end=last,
-        labels=library.mark_labels(entry),
-        title=entry.row.label or "",
-        started=entry.started,
-        origin=_origin(entry),
+        labels=heard.labels,
+        title=heard.title,
+        started=heard.started,
+        dated=heard.dated,
+        origin=heard.origin,
+        excerpt=heard.excerpt,
     )
     length = (min(last, audio.samples) if last else audio.samples) - first
     with Progress("export", 2 * length) as progress:
@@ -76,21 +79,15 @@ def export(
             exports.stream(audio, sys.stdout.buffer, order, progress)
         else:
             target, beside = exports.export(audio, Path(output), order, overwrite=force, progress=progress)
-    part = "whole" if order.whole else f"{first / RATE:.1f} s to {(first + length) / RATE:.1f} s"
+    part = heard.excerpt or "whole" if order.whole else f"{first / RATE:.1f} s to {(first + length) / RATE:.1f} s"
     if pipe:
-        entry.custody.add("exported", to="a pipe", copy="exact" if master else "for listening", part=part)
+        heard.note("exported", to="a pipe", copy="exact" if master else "for listening", part=part)
         return
     digest = _sha256(target)
-    entry.custody.add(
-        "exported", file=target.name, copy="exact" if master else "for listening", part=part, sha256=digest
-    )
-    data = {"id": entry.recording_id, "file": str(target), "moments": str(beside), "sha256": digest, "part": part}
+    heard.note("exported", file=target.name, copy="exact" if master else "for listening", part=part, sha256=digest)
+    data = {"id": heard.recording_id, "file": str(target), "moments": str(beside), "sha256": digest, "part": part}
     console.result(str(target), data)
     console.say(f"{beside.name} lists its moments. {exports.READABLE}")
-
-
-def _origin(entry: Entry) -> str:
-    return f"Recording {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}"
 
 
 def _sha256(path: Path) -> str:

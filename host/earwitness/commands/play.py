@@ -14,10 +14,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from earwitness.commands._shared import mark_sample, parse_time, sound
+from earwitness.commands._heard import hear
+from earwitness.commands._shared import mark_sample, parse_time
 from earwitness.console import console
 from earwitness.errors import EarwitnessError, UsageError
-from earwitness.library import Library
 
 if TYPE_CHECKING:
     from earwitness.listening import Samples
@@ -38,7 +38,9 @@ _FROM_FILE: Final = (
 
 
 def play(
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last'.")],
+    recording: Annotated[
+        str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last', or an .ewd file.")
+    ],
     mark: Annotated[int | None, typer.Option(min=1, metavar="N", help="From before mark N.")] = None,
     before: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long before the mark.")] = 30,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time, e.g. 1:02:03.")] = None,
@@ -52,9 +54,8 @@ def play(
     if mark is not None and start is not None:
         raise UsageError("--mark and --from contradict each other.")
     player, piped = _player()
-    library = Library()
-    entry = library.find(recording)
-    audio = sound(entry, allow_unverified=unverified)
+    heard = hear(recording, unverified=unverified)
+    audio = heard.audio
     first = round(parse_time(start) * RATE) if start else 0
     if mark is not None:
         first = max(0, mark_sample(audio, mark) - round(before * RATE))
@@ -62,11 +63,11 @@ def play(
     if first >= last:
         raise UsageError("There is nothing between those times.", f"The recording is {clock(audio.samples)} long.")
     span = f"{clock(first)} to {clock(last)}"
-    console.say(f"Recording {entry.seq}, {span}, made louder for listening. Ctrl-C stops.")
+    console.say(f"{heard.name}, {span}, made louder for listening. Ctrl-C stops.")
     blocks = listening_blocks(audio, first, last)
     (_through_pipe if piped else _through_file)(player, blocks, last - first)
-    entry.custody.add("played", part=span)
-    console.result("", {"id": entry.recording_id, "from_s": first / RATE, "to_s": last / RATE, "player": player[0]})
+    heard.note("played", part=span)
+    console.result("", {"id": heard.recording_id, "from_s": first / RATE, "to_s": last / RATE, "player": player[0]})
 
 
 def _player() -> tuple[tuple[str, ...], bool]:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from earwitness.commands import _story
 from earwitness.commands._neighbours import Neighbours
-from earwitness.commands._shared import check, device_name, learn, owner_if_at_hand
+from earwitness.commands._shared import check, device_name, excerpt_file, learn, owner_if_at_hand
 from earwitness.console import console
-from earwitness.library import Library
+from earwitness.library import Entry, Library
+
+
+def _undated(entry: Entry) -> str:
+    return "date not read" if entry.row.duration_s is None else "date not known: the recorder's clock was not set"
 
 
 def show(
-    recording: Annotated[str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last'.")],
+    recording: Annotated[
+        str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last', or an .ewd file.")
+    ],
 ) -> None:
     """Tell all about a recording: whole or not and why, marks, gaps, notes, and what happened to it here."""
+    path = excerpt_file(recording)
+    if path:
+        _show_excerpt(path)
+        return
     library = Library()
     entry = library.find(recording)
     verdict = check(entry, owner_if_at_hand(), *Neighbours(library.entries()).of(entry))
@@ -27,7 +38,9 @@ def show(
     started = entry.started
     lines = [console.paint(entry.row.label or f"Recording {entry.seq}", "bold")]
     lines.append(f"  number {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}")
-    lines.append(f"  {started.astimezone():%A %d %B %Y, %H:%M %Z}" if started else "  date not read")
+    lines.append(
+        f"  {started.astimezone():%A %d %B %Y, %H:%M %Z}, {entry.origin}" if started else f"  {_undated(entry)}"
+    )
     lines += ["", *_story.answers(verdict, details=True)]
     moments = _story.marks(verdict, library.mark_labels(entry))
     lines += ["", "Marks and gaps", *(moments or ["  none"])]
@@ -44,9 +57,20 @@ def show(
         "path": str(entry.path),
         "label": entry.row.label,
         "started": started.isoformat() if started else None,
+        "dated_by": entry.row.dated,
         "verdict": verdict.to_json(),
         "mark_labels": library.mark_labels(entry),
         "notes": [note.__dict__ for note in notes],
         "custody": {"steps": [step.__dict__ for step in history.steps], "faults": list(history.faults)},
     }
+    console.result("\n".join(lines), data)
+
+
+def _show_excerpt(path: Path) -> None:
+    verdict = check(path, None, *Neighbours(Library().entries()).of(path))
+    lines = [console.paint(path.name, "bold"), f"  an excerpt of recording {verdict.seq}"]
+    lines[1] += f" of {device_name(verdict.device.hex())}, id {verdict.recording_id.hex()}"
+    lines += ["", *_story.answers(verdict, details=True)]
+    lines += ["", "Marks and gaps", *(_story.marks(verdict, {}) or ["  none"])]
+    data = {"id": verdict.recording_id.hex(), "seq": verdict.seq, "path": str(path), "verdict": verdict.to_json()}
     console.result("\n".join(lines), data)

@@ -14,6 +14,7 @@ from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, learn, owner_if_at_hand, target
 from earwitness.console import console
 from earwitness.errors import EarwitnessError, UsageError
+from earwitness.excerpt import SUFFIX
 from earwitness.library import Entry, Library
 from earwitness.progress import Progress
 
@@ -29,7 +30,7 @@ _WORTH_STARTING_BYTES: Final = 64 << 20  # below this, other processes take long
 
 def verify(
     recordings: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="Numbers, names, or .ewr files.")
+        list[str] | None, typer.Argument(metavar="[ID|FILE]...", help="Numbers, names, or .ewr or .ewd files.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Everything in the library, on every core.")] = False,
     keyless: Annotated[bool, typer.Option("--keyless", help="As a stranger would, without your key.")] = False,
@@ -40,7 +41,8 @@ def verify(
     library = Library()
     entries = library.entries()
     items: list[Entry | Path] = list(entries) if all_ else [target(library, text) for text in recordings or []]
-    identity = None if keyless else owner_if_at_hand()
+    sealed = any(_path(item).suffix != SUFFIX for item in items)
+    identity = owner_if_at_hand() if sealed and not keyless else None
     total = sum(_path(item).stat().st_size for item in items)
     codes, data, blocks, done = [], [], [], 0
     with Progress("verify", total) as progress:
