@@ -1,18 +1,21 @@
 """Capture: one step of microphone ring -> FLAC -> sealed page, taken in the main loop and in every wait of the card.
 
-Never touches the volume and never re-enters itself. The ring holds a second, the queue six pages (about three seconds of
-speech): that is what a stalled card may cost before sound is lost, and what is lost is counted to the sample.
+Never touches the volume and never re-enters itself. The ring holds a second, the queue of pages about three of speech: that
+is what a stalled card may cost before sound is lost, and what is lost is counted to the sample.
 """
 
 from array import array
-from struct import pack, pack_into
+from struct import pack
 
 import micropython
 from micropython import const
 
+from recorder import pages
 from recorder.audio import flac
 from recorder.hal import clock, mic
+from recorder.pages import PageQueue
 from recorder.seal.mac import sha256_into
+from recorder.seal.wipe import wipe
 
 try:
     from typing import TYPE_CHECKING
@@ -30,23 +33,8 @@ _BLOCK = const(1024)  # samples a FLAC frame
 _SMALL = const(128)  # samples: a smaller block is not worth its frame's head to fill a page
 _LEAST = const(16)  # samples: the smallest block of FLAC but for a stream's last
 _PAGE_SAMPLES = const(14000)  # a page closes then, so that silence too is stored within a second
-_BODY = const(32)  # offset of the body in a page
-_EVENTS = const(64)  # offset of the events
-_ROOM = const(3984)  # bytes for events and audio
-_QUEUE = const(6)  # sealed pages that may wait for the card
 _MUTED_PAGE_SAMPLES = const(30 * 16000)  # while muted an empty page is written this often
-
-# Events, FORMAT.md
-MARK = const(1)
-CLOCK = const(2)
-META = const(3)
-LOST = const(4)
-MUTED = const(5)
-UNMUTED = const(6)
-INDICATOR = const(7)
-BATTERY = const(8)
-BEACON = const(9)
-STOP = const(10)
+_CLOSING_BYTES = const(32)  # the longest event that ends a page
 
 _LATE = const(1)  # LOST: the ring was overwritten before it was read
 _STALLED = const(2)  # LOST: the receiver had to wait; nothing more is known
@@ -61,15 +49,6 @@ def _copy_ring(ring: ptr16, start: int, count: int, out: ptr8, offset: int):  # 
 
 
 @micropython.viper
-def _shift(page: ptr8, start: int, count: int, by: int):  # type: ignore[no-untyped-def]
-    """Move `count` bytes from `start` up by `by`, last first: no copy of the sound stays behind in the heap."""
-    k = count - 1
-    while k >= 0:
-        page[start + by + k] = page[start + k]
-        k -= 1
-
-
-@micropython.viper
 def _advance(position: ptr32, by: int):  # type: ignore[no-untyped-def]
     """64-bit position (low word, high word) += by; allocates nothing."""
     low = int(position[0])
@@ -81,36 +60,28 @@ def _advance(position: ptr32, by: int):  # type: ignore[no-untyped-def]
 
 
 class Capture:
-    """The page being filled and the queue of sealed ones. Buffers are made once; `begin` starts a recording in them."""
-
-    _sealer: "Sealer"
+    """Takes sound into `queue`. Made once; `begin` starts a recording."""
 
     def __init__(self) -> None:
-        self._pages = [bytearray(4096) for _ in range(_QUEUE + 1)]
-        self._leaves = [bytearray(32) for _ in range(_QUEUE + 1)]
-        self._ring = mic.ring()
-        self._position = array("I", (0, 0))  # of the next sample to code, in the recording
-        self._busy = False
+        self.queue = PageQueue()
         self.noise = bytearray(32)  # hash over the last second of sound: fresh numbers for the generator
         self.running = False
         self.muted = False
-        self._codec = 0
+        self._ring = mic.ring()
+        self._position = array("I", (0, 0))  # of the next sample to code, in the recording
+        self._busy = False
 
     def begin(self, sealer: "Sealer") -> None:
         """Start taking samples; page 1 is the next one sealed. Raises what mic.start raises."""
-        self._sealer = sealer
-        self._head = 0
-        self.queued = 0
-        self._pending: "list[bytes]" = []  # events that found no room yet
+        self.queue.begin(sealer)
         self._position[0] = self._position[1] = 0
         self._at = 0  # count of the next sample to code, modulo 2**30
         self._end = -1  # count where coding stops: at a mute or at the end
-        self._closing: "tuple[int, bytes] | None" = None  # the event that stands last there
+        self._closing = 0  # the event that stands last there, MUTED or STOP
+        self._stop_reason = 0
         self._stopped_us = 0
-        self._lost = 0
         self.lost_total = 0
         self.muted = False
-        self._open_page()
         mic.start()
         self.running = True
 
@@ -122,33 +93,29 @@ class Capture:
 
     def sample_at(self, mono_us: int) -> int:
         """Sample number taken at `mono_us`, not before 0. May allocate."""
-        now = self.position() + ((mic.count() - self._at) & _MASK)
+        now = self.position() + self._lag()
         return max(0, now - (clock.now_us() - mono_us) * 2 // 125)
-
-    def event(self, kind: int, payload: bytes, mono_us: int = -1) -> None:
-        """Put an event into the page being filled, or into the next. `payload` is what follows its time."""
-        self._pending.append(self._event(kind, payload, mono_us))
-        self._place_events()
 
     def mute(self) -> None:
         """Off the record from this sample on; what was heard before is sealed at once."""
         if not self.muted and self._end < 0:
-            self._finish_at(mic.count(), MUTED, b"")
+            self._end = mic.count()
+            self._closing = pages.MUTED
 
     def unmute(self) -> None:
         """On the record again from this sample on."""
         if self.muted:
-            self._skip()
+            self._pass(self._lag())
             self.muted = False
-            self.event(UNMUTED, pack("<Q", self.position()))
+            self.queue.event(pages.UNMUTED, pack("<Q", self.position()))
 
     def stop(self, reason: int) -> None:
-        """Take no more samples; code and seal what is in the ring, STOP last. `settled` tells when that is done."""
+        """Take no more samples; code and seal what is in the ring, STOP last. Not `running` any more when that is done."""
         mic.stop()
         self._stopped_us = clock.now_us()
-        if self.muted:
-            self._skip()
-        self._finish_at(mic.count(), STOP, pack("<B", reason))
+        self._stop_reason = reason
+        if self._end < 0:  # else a mute is being sealed: what was heard after it stays off the record
+            self._end_here()
 
     def settled(self) -> bool:
         """Nothing of a mute or a stop is left to be sealed."""
@@ -158,17 +125,8 @@ class Capture:
         """Stop at once, keep nothing: the card is gone."""
         mic.stop()
         self.running = False
-        self._sealer.forget()
-        self._wipe_sound()
-
-    def front(self) -> "tuple[bytearray, bytearray]":
-        """The oldest sealed page (4096 bytes) and its leaf hash (32 bytes); only if `queued`."""
-        return self._pages[self._head], self._leaves[self._head]
-
-    def pop(self) -> None:
-        """The front page is on the card."""
-        self._head = (self._head + 1) % (_QUEUE + 1)
-        self.queued -= 1
+        self.queue.forget()
+        wipe(self._ring)
 
     def pump(self) -> bool:
         """One step; True if there was something to do. Called from the main loop and from every wait of the card."""
@@ -182,12 +140,15 @@ class Capture:
 
     # --- one step --------------------------------------------------------------------------------------------------
 
+    def _lag(self) -> int:
+        """Samples that were taken and not yet coded."""
+        return (mic.count() - self._at) & _MASK
+
     def _step(self) -> bool:
-        if self._pending and self._place_events():
-            return True
-        if self._seal_due:
-            return self._close()
-        lag = (mic.count() - self._at) & _MASK
+        queue = self.queue
+        if queue.seal_due or not queue.place_events():
+            return self._seal()
+        lag = self._lag()
         if self.muted and self._end < 0:
             return self._step_muted(lag)
         if lag > mic.RING_SAMPLES:
@@ -202,73 +163,67 @@ class Capture:
 
     def _take(self, available: int) -> bool:
         """Code up to a block of the `available` samples into the page; decides when the page is full."""
-        left = _PAGE_SAMPLES - self._samples
+        queue = self.queue
+        left = _PAGE_SAMPLES - queue.samples
         if left < _LEAST:
             return self._seal()
         count = min(_BLOCK, available, left)
         if 0 < available - count < _LEAST and available > _BLOCK:
             count -= _LEAST  # so that what remains is a block by itself
-        room = _ROOM - self._event_bytes - self._audio_bytes
-        if count < _LEAST or (self._samples and self._codec == 0):
-            return self._take_pcm(count, room)
-        if self._samples == 0:
+        if count < _LEAST or (queue.samples and queue.codec == pages.PCM):
+            return self._take_pcm(count)
+        if queue.samples == 0:
             self._stamp()
-        page = self._pages[self._fill]
-        offset = _EVENTS + self._event_bytes + self._audio_bytes
-        size = flac.encode(self._ring, self._at, count, self._position, page, offset, room)
+        room, offset = queue.room(), queue.offset()
+        size = flac.encode(self._ring, self._at, count, self._position, queue.buffer, offset, room)
         if size == 0:  # it does not fit: a smaller block may
             count = (count * room // flac.needed()) & ~63
             if count >= _SMALL:
-                size = flac.encode(self._ring, self._at, count, self._position, page, offset, room)
+                size = flac.encode(self._ring, self._at, count, self._position, queue.buffer, offset, room)
             if size == 0:
                 return self._seal()
-        if size > 2 * count and self._samples == 0:
-            return self._take_pcm(count, room)  # it does not shrink: plain samples for this page
-        self._codec = 1
-        return self._commit(count, size)
+        if size > 2 * count and queue.samples == 0:
+            return self._take_pcm(count)  # it does not shrink: plain samples for this page
+        return self._keep(count, size, pages.FLAC)
 
-    def _take_pcm(self, count: int, room: int) -> bool:
-        if self._samples and self._codec == 1:
+    def _take_pcm(self, count: int) -> bool:
+        queue = self.queue
+        count = min(count, queue.room() // 2)
+        if count == 0 or (queue.samples and queue.codec == pages.FLAC):
             return self._seal()
-        count = min(count, room // 2)
-        if count == 0:
-            return self._seal()
-        if self._samples == 0:
+        if queue.samples == 0:
             self._stamp()
-        self._codec = 0
-        offset = _EVENTS + self._event_bytes + self._audio_bytes
-        _copy_ring(self._ring, self._at & 16383, count, self._pages[self._fill], offset)
-        return self._commit(count, 2 * count)
+        _copy_ring(self._ring, self._at & 16383, count, queue.buffer, queue.offset())
+        return self._keep(count, 2 * count, pages.PCM)
 
-    def _commit(self, count: int, size: int) -> bool:
+    def _keep(self, count: int, size: int, codec: int) -> bool:
         """Keep what was coded, unless the ring was overwritten meanwhile: then it is not there."""
-        if ((mic.count() - self._at) & _MASK) <= mic.RING_SAMPLES:
+        if self._lag() <= mic.RING_SAMPLES:
             self._at = (self._at + count) & _MASK
             _advance(self._position, count)
-            self._samples += count
-            self._audio_bytes += size
+            self.queue.took(count, size, codec)
         return True
 
     def _stamp(self) -> None:
-        behind = ((mic.count() - self._at) & _MASK) * 125 // 2  # 62.5 µs a sample
-        if self._stopped_us:
-            # The count stands still since then, and time does not.
-            pack_into("<Q", self._pages[self._fill], _BODY + 8, self._stopped_us - behind)
-        else:
-            clock.stamp(self._pages[self._fill], _BODY + 8, behind)
-        self._first_low = self._position[0]
-        self._first_high = self._position[1]
+        # After the stop the count stands still, and time does not.
+        self.queue.stamp(self._position, self._lag() * 125 // 2, self._stopped_us)  # 62.5 µs a sample
+
+    def _seal(self) -> bool:
+        if self.queue.samples == 0:
+            self._stamp()
+        return self.queue.seal()
 
     # --- loss, mute, end -------------------------------------------------------------------------------------------
 
     def _lose(self, lag: int) -> bool:
-        if self._samples or self._sealer.index == 1:
+        if self.queue.samples or self.queue.first():
             return self._seal()  # a page's samples are consecutive: a loss stands between pages
         # Leave the ring's oldest block behind as well, so that there is time to read the rest.
         count = lag - (mic.RING_SAMPLES - _BLOCK)
         if self._end >= 0:
             count = min(count, (self._end - self._at) & _MASK)
-        self.event(LOST, pack("<QIB", self.position(), count, _STALLED if mic.stalled() else _LATE))
+        reason = _STALLED if mic.stalled() else _LATE
+        self.queue.event(pages.LOST, pack("<QIB", self.position(), count, reason))
         self._pass(count)
         self.lost_total += count
         return True
@@ -277,116 +232,42 @@ class Capture:
         """Count samples that are not stored."""
         self._at = (self._at + count) & _MASK
         _advance(self._position, count)
-        self._lost += count
-
-    def _skip(self) -> None:
-        self._pass((mic.count() - self._at) & _MASK)
+        self.queue.lost += count
 
     def _step_muted(self, lag: int) -> bool:
         if lag < _BLOCK:
             return False
-        if self._samples:
+        if self.queue.samples:
             return self._seal()
         self._pass(lag)
-        return self._seal() if self._lost >= _MUTED_PAGE_SAMPLES else True
+        return self._seal() if self.queue.lost >= _MUTED_PAGE_SAMPLES else True
 
-    def _finish_at(self, count: int, kind: int, payload: bytes) -> None:
-        self._end = count
-        self._closing = (kind, payload)
+    def _end_here(self) -> None:
+        if self.muted:
+            self._pass(self._lag())
+        self._end = mic.count()
+        self._closing = pages.STOP
 
     def _finish(self) -> bool:
-        """All samples up to the end are coded: the closing event, then the page."""
-        if self._closing:
-            kind, payload = self._closing
-            if kind == MUTED:
-                payload = pack("<Q", self.position())
-            if _ROOM - self._event_bytes - self._audio_bytes < 32:
+        """All samples up to the end are coded: the closing event, then the page, then the new state."""
+        kind = self._closing
+        if kind:
+            if self.queue.room() < _CLOSING_BYTES:
                 return self._seal()
-            self._put(self._event(kind, payload, -1))
-            self._closing = None
-            self._last_kind = kind
+            payload = pack("<Q", self.position()) if kind == pages.MUTED else pack("<B", self._stop_reason)
+            self.queue.event(kind, payload)
+            self.queue.place_events()
+            self._closing = 0
+            self._ended = kind
             return self._seal()
         self._end = -1
-        if self._last_kind == MUTED:
-            self.muted = True
-        else:
+        if self._ended == pages.STOP:
             self.running = False
-            self._sealer.forget()
+            self.queue.forget()
             sha256_into(self.noise, self._ring)
-            self._wipe_sound()
+            wipe(self._ring)
+            return True
+        self.muted = True
+        if self._stop_reason:
+            self._end_here()
         return True
-
-    # --- the page --------------------------------------------------------------------------------------------------
-
-    def _open_page(self) -> None:
-        self._fill = (self._head + self.queued) % (_QUEUE + 1)
-        self._samples = 0
-        self._event_bytes = 0
-        self._audio_bytes = 0
-        self._codec = 0
-        self._seal_due = False
-
-    def _seal(self) -> bool:
-        self._seal_due = True
-        return self._close()
-
-    def _close(self) -> bool:
-        """Seal the page into the queue; False while the queue is full."""
-        if self.queued == _QUEUE:
-            return False
-        page = self._pages[self._fill]
-        if self._samples == 0:
-            self._codec = 0
-            self._stamp()
-        end = _EVENTS + self._event_bytes + self._audio_bytes
-        pack_into("<II", page, _BODY, self._first_low, self._first_high)
-        pack_into(
-            "<HHHBBII",
-            page,
-            _BODY + 16,
-            self._samples,
-            self._event_bytes,
-            self._audio_bytes,
-            self._codec,
-            0,
-            self._lost,
-            0,
-        )
-        for k in range(end, _EVENTS + _ROOM):
-            page[k] = 0
-        self._sealer.seal(page, self._leaves[self._fill])
-        self._lost = 0
-        self.queued += 1
-        self._open_page()
-        return True
-
-    def _event(self, kind: int, payload: bytes, mono_us: int) -> bytes:
-        if mono_us < 0:
-            mono_us = clock.now_us()
-        return pack("<BBQ", kind, 8 + len(payload), mono_us) + payload
-
-    def _place_events(self) -> bool:
-        """Move waiting events into the page; True if the page has to be sealed first."""
-        while self._pending:
-            if self._seal_due or _ROOM - self._event_bytes - self._audio_bytes < len(self._pending[0]):
-                self._seal_due = True
-                return self._close()
-            self._put(self._pending.pop(0))
-        return False
-
-    def _put(self, event: bytes) -> None:
-        page = self._pages[self._fill]
-        start = _EVENTS + self._event_bytes
-        _shift(page, start, self._audio_bytes, len(event))
-        page[start : start + len(event)] = event
-        self._event_bytes += len(event)
-
-    def _wipe_sound(self) -> None:
-        """After the end no plain sound stays in memory: neither in the ring nor in the page being filled."""
-        for buffer in (self._ring, self._pages[self._fill]):
-            view = memoryview(buffer)
-            for start in range(0, len(buffer), 256):
-                view[start : start + 256] = _ZEROS
-
-
-_ZEROS = bytes(256)

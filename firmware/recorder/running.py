@@ -9,7 +9,7 @@ from struct import pack
 
 from micropython import const
 
-from recorder import capture as events
+from recorder import pages
 from recorder.hal import battery, card, clock, light, mic, motor, power
 from recorder.seal.log import LEAVES
 from recorder.seal.mac import sha256
@@ -76,6 +76,7 @@ class Running:
         self._log = primed.log
         self._file = primed.file
         self._capture = capture
+        self._queue = capture.queue
         self._journal = journal
         self._indicated = -1
 
@@ -93,9 +94,9 @@ class Running:
     def mark(self, kind: int, time_us: int) -> None:
         """Mark the moment `time_us` (µs since boot) as MARK kind 1, 2 or 3."""
         sample = self._capture.sample_at(time_us)
-        self._capture.event(events.MARK, pack("<BQ", kind, sample), time_us)
+        self._queue.event(pages.MARK, pack("<BQ", kind, sample), time_us)
         if self._journal.room() > _SPARE_ENTRIES:
-            self._journal.append(entries.MARK, self.seq, pack("<IQB", self.pages + self._capture.queued, sample, kind))
+            self._journal.append(entries.MARK, self.seq, pack("<IQB", self.pages + self._queue.queued, sample, kind))
 
     def stop(self, reason: int) -> None:
         """End the recording; `done` follows when the final note is on the card."""
@@ -114,8 +115,7 @@ class Running:
         """A turn of the main loop. Raises CardError."""
         capture = self._capture
         while capture.pump():
-            if capture.queued:
-                self._write()
+            self._write()
         self._write()
         if self._log.busy():
             if self._log.step():
@@ -123,7 +123,7 @@ class Running:
         elif self._log.pending and clock.since_ms(self._checkpointed) >= _CHECKPOINT_MS:
             self._log.begin("running")
         if self.stopping:
-            if not capture.running and not capture.queued:
+            if not capture.running and not self._queue.queued:
                 self._finish()
         elif self._file.room_pages() < _SPARE_PAGES:  # each turn: loud noise fills eight pages a second
             self.stop(CARD_FULL)
@@ -135,15 +135,15 @@ class Running:
     # --- pages and checkpoints -------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        capture, log = self._capture, self._log
-        while capture.queued:
+        queue, log = self._queue, self._log
+        while queue.queued:
             if log.busy() and len(log.pending) >= _LATE_LEAVES:
                 self._sign()
-            page, leaf = capture.front()
+            page, leaf = queue.front()
             self._file.append(page)
             self.pages += 1
             log.add(leaf)
-            capture.pop()
+            queue.pop()
             if not log.busy() and len(log.pending) >= LEAVES:
                 log.begin("running")
 
@@ -186,25 +186,25 @@ class Running:
         for text in (version, mic.NAME, meta.name, meta.began):
             data = text.encode()
             payload += bytes((len(data),)) + data
-        say = self._capture.event
-        say(events.META, payload)
+        say = self._queue.event
+        say(pages.META, payload)
         for utc_us, mono_us, error_us, source in meta.anchors:
-            say(events.CLOCK, pack("<qIB", utc_us, min(error_us, 0xFFFFFFFF), source), mono_us)
+            say(pages.CLOCK, pack("<qIB", utc_us, min(error_us, 0xFFFFFFFF), source), mono_us)
         if meta.beacon:
-            say(events.BEACON, meta.beacon)
+            say(pages.BEACON, meta.beacon)
         self._say_battery()
         self._say_indicator()
 
     def _say_battery(self) -> None:
         self._battery_said = clock.ticks_ms()
-        self._capture.event(events.BATTERY, pack("<H", battery.millivolts()))
+        self._queue.event(pages.BATTERY, pack("<H", battery.millivolts()))
 
     def _say_indicator(self) -> None:
         """Whether the light was on and the motor works: the recording itself answers who asks if it was covert."""
         indicated = light.working() | (motor.working() << 1)
         if indicated != self._indicated:
             self._indicated = indicated
-            self._capture.event(events.INDICATOR, pack("<BB", indicated & 1, indicated >> 1))
+            self._queue.event(pages.INDICATOR, pack("<BB", indicated & 1, indicated >> 1))
 
     # --- limits ----------------------------------------------------------------------------------------------------
 

@@ -24,11 +24,12 @@ class Plain:  # seals by doing nothing: the body stays readable here
 capture = Capture()
 pages = []
 def take():
-    while capture.queued:
-        page, _ = capture.front()
+    queue = capture.queue
+    while queue.queued:
+        page, _ = queue.front()
         first, mono, samples, events, audio, codec, flags, lost, zero = struct.unpack("<QQHHHBBII", page[32:64])
         pages.append([first, mono, samples, lost, codec, page[64:64+events].hex(), audio, max(page[64+events+audio:4048] or b"\\0")])
-        capture.pop()
+        queue.pop()
 def run(ms, write=True):
     end = clock.now_us() + ms * 1000
     while clock.now_us() < end:
@@ -170,3 +171,28 @@ emit(pages)
     )
     assert follows(pages) == count
     assert pages[-1][5].startswith("0a")
+
+
+def test_what_is_said_between_a_mute_and_the_end_stays_off_the_record_though_the_card_stalls(mpy, tmp_path) -> None:
+    [pages] = mpy(
+        _SETUP
+        + """
+capture.begin(Plain())
+run(1000)
+capture.mute()
+muted_at = mic.count()
+clock.idle(700)  # the card stalls: nobody pumps
+capture.stop(1)
+while capture.running:
+    capture.pump()
+    take()
+take()
+emit([pages, muted_at])
+""",
+        args={"mic": tape(tmp_path / "m.raw", 3)},
+    )
+    taken, muted_at = pages
+    assert sum(page[2] for page in taken) <= muted_at
+    assert follows(taken) >= muted_at + 11000
+    kinds = [bytes.fromhex(page[5])[0] for page in taken if page[5]]
+    assert kinds == [5, 10]
