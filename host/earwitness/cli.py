@@ -28,6 +28,7 @@ from earwitness.commands import (
     note,
     pair,
     play,
+    report,
     show,
     stamp,
     status,
@@ -85,6 +86,7 @@ for _name, _function in (
     ("label", label.label),
     ("note", note.note),
     ("stamp", stamp.stamp),
+    ("report", report.report),
     ("doctor", doctor.doctor),
     ("completion", completion.completion),
 ):
