@@ -34,18 +34,23 @@ def disclose(
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace a file that exists.")] = False,
 ) -> None:
-    """Make an excerpt that proves itself: parts of a recording for somebody who has no key.
+    """Make an excerpt that proves itself: parts, for somebody without a key.
 
-    Whoever gets it can check with 'earwitness verify' that nothing in it was changed, and sees where and how much is
-    withheld. Times are as in 'play'; '6:00-' is to the end; several, also with commas; --keep and --hide go together.
+    Whoever gets it can check with 'earwitness verify' that nothing in it was
+    changed, and sees where and how much is withheld. Times are as in 'play';
+    '6:00-' is to the end; several also with commas; --keep and --hide go
+    together.
 
-    A recording opens by the page, about half a second. A page is disclosed only if all of it may be: what is withheld
-    reaches up to 0.9 s further than asked, never less far, and the actual times are said.
+    A recording opens by the page, about half a second. A page is disclosed
+    only if all of it may be: what is withheld reaches up to 0.9 s further than
+    asked, never less far, and the actual times are told.
 
-    The first page holds the recorder's name, such as 'Anna's recorder', its firmware and the date; to withhold them,
-    leave out 0:00. To disclose them with a later part, add --keep 0:00-0:02. Every page tells how long the recorder had
-    been running, and marks pressed in it. Always visible: the recorder's key, the number of the recording, how many
-    pages it has. Titles and notes stay here.
+    The first page names the recorder, say 'Anna's recorder', its firmware and
+    the date: to withhold them, leave out 0:00; to disclose them with a later
+    part, add --keep 0:00-0:02. Each page tells how long the recorder had been
+    running, and marks pressed in it or just before. Always visible: the
+    recorder's key, the number of the recording, how many pages it has. Titles
+    and notes stay here.
     """
     from earwitness.disclosing import Wanted
     from earwitness.disclosing import disclose as write
