@@ -4,8 +4,6 @@ from recorder import indicator
 from recorder.errors import CardError, EntropyFault, LinkError
 from recorder.hal import battery, card, clock, rtc
 from recorder.link.service import MALFORMED
-from recorder.seal import ed25519
-from recorder.store.vault import Identity
 
 try:
     from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from recorder.seal.drbg import Drbg
     from recorder.session import Session
     from recorder.store.journal import Journal
+    from recorder.store.vault import Identity
     from recorder.store.volume import Volume
 
 
@@ -82,16 +81,21 @@ class Answers:
         rtc.write(utc_us)
 
     def add_entropy(self, data: bytes) -> None:
-        self._session.stir(data)
+        from recorder import readiness
 
-    def pair(self, request: "Request") -> Identity:
+        readiness.stir(self._session, data)
+
+    def pair(self, request: "Request") -> "Identity":
         """Make this recorder's keys and keep them; the link has checked that the button is held and nobody was paired."""
         session = self._session
         if session.drbg is None:
             raise EntropyFault("no random numbers")
         draw = session.drbg.generate
-        from recorder.seal import x25519
+        from recorder.seal import ed25519, x25519
+        from recorder.store.vault import Identity, Vault
 
+        vault = Vault()
+        vault.load()  # for the epoch: it outlives an identity that was erased
         try:
             for recipient in request.recipients:
                 x25519.x25519(draw(32), recipient)  # a weak key would make every recording fail
@@ -105,10 +109,10 @@ class Answers:
             link_secret=request.link_secret,
             receipt_key=request.receipt_key,
             recipients=request.recipients,
-            epoch=session.vault.epoch + 1,
+            epoch=vault.epoch + 1,
             name=request.name,
         )
-        session.vault.save(identity)
+        vault.save(identity)
         session.paired(identity)
         return identity
 

@@ -20,6 +20,13 @@ class CardError(RecorderError):
         self.kind = kind
 
 
+class NotReady(RecorderError):
+    """No recording can start, for a reason that a person can mend; its text is one of these."""
+
+    BATTERY = "battery empty"
+    UNPAIRED = "not paired"
+
+
 class IdentityFault(RecorderError):
     """The identity in flash is damaged or gone although this recorder was paired: never replaced silently."""
 

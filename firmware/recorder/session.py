@@ -11,16 +11,15 @@ from micropython import const
 from recorder import gestures, indicator, running
 from recorder.answers import Answers
 from recorder.capture import Capture
-from recorder.errors import CardError, EntropyFault, IdentityFault, RecorderError
+from recorder.errors import CardError, NotReady, RecorderError
 from recorder.gestures import Gestures
-from recorder.hal import battery, card, clock, power, rtc, switch
+from recorder.hal import battery, card, clock, entropy, power, rtc, switch
 from recorder.indicator import Indicator
 from recorder.link.service import Link
 from recorder.running import Meta, Running
 from recorder.seal.wipe import wipe
 from recorder.store import journal as entries
 from recorder.store.journal import Journal
-from recorder.store.vault import Vault
 
 try:
     from typing import TYPE_CHECKING
@@ -40,13 +39,11 @@ _REMIND_MS = const(60_000)
 _NOTICE_MS = const(120_000)  # "notice given" only in the first two minutes
 _CLOCK_CHIP = const(2)  # CLOCK source
 
-BATTERY_EMPTY = "battery empty"
-NOT_PAIRED = "not paired"
 SELF_TEST = "self-test failed"
 
 _SHAPES = {
-    BATTERY_EMPTY: indicator.BATTERY_LOW,
-    NOT_PAIRED: indicator.UNPAIRED,
+    NotReady.BATTERY: indicator.BATTERY_LOW,
+    NotReady.UNPAIRED: indicator.UNPAIRED,
     SELF_TEST: indicator.SELF_TEST,
     CardError.NONE: indicator.NO_CARD,
     CardError.FULL: indicator.CARD_FULL,
@@ -56,14 +53,15 @@ _SHAPES = {
 IDLE_SET = (
     "recorder.primer",
     "recorder.randomness",
+    "recorder.readiness",
     "recorder.seal.age",
     "recorder.seal.chacha20poly1305",
     "recorder.seal.checkpoint_fields",
     "recorder.seal.header",
-    "recorder.seal.hkdf",
     "recorder.seal.x25519",
     "recorder.store.recovery",
     "recorder.store.seeds",
+    "recorder.store.vault",
 )
 
 
@@ -77,6 +75,11 @@ def drop_idle_set() -> None:
     gc.collect()
 
 
+def battery_empty() -> bool:
+    """Too little for a recording; a gauge that cannot tell says 0."""
+    return 0 < battery.millivolts() < running.EMPTY_MILLIVOLTS
+
+
 class Session:
     """One power-up of the recorder. `run` never returns."""
 
@@ -84,11 +87,10 @@ class Session:
         self.indicator = Indicator()
         self.gestures = Gestures()
         self.capture = Capture()
-        self.vault = Vault()
         self.journal = Journal()
         self.identity: "Identity | None" = None
         self.drbg: "Drbg | None" = None
-        self.boot_id = b""
+        self.boot_id = entropy.system(16)  # an id, no secret; better ones follow (readiness.py)
         self.volume: "Volume | None" = None
         self.running: "Running | None" = None
         self.anchor: "tuple[int, int, int, int] | None" = None  # UTC, mono, error (µs), source
@@ -96,14 +98,16 @@ class Session:
         self._primed: "Primed | None" = None
         self._hold_off = False  # a recording ended by itself: the switch goes off before the next
         self._switch_was_on = False
-        self._began = running.BY_SWITCH
+        self.began = running.BY_SWITCH
         self._retry_ticks = clock.ticks_ms() - _RETRY_FULL_MS
         self._link = Link(Answers(self))
 
     def run(self) -> None:
         """The main loop."""
+        from recorder import readiness
+
         power.radio_off()
-        self._wake()
+        readiness.wake(self)
         while True:
             power.feed()
             self.step()
@@ -127,78 +131,30 @@ class Session:
             return "primed"
         return "fault" if self.trouble == SELF_TEST else "idle" if self.trouble else "wait"
 
-    # --- getting ready ---------------------------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        """What a power-up does once: identity, random numbers, what the last run left behind."""
-        self._began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
-        code = power.last_fault()
-        if code:
-            self.journal.append(entries.FAULT, 0, b"reset after fault %d" % code)
-        try:
-            self.identity = self.vault.load()
-            self.stir(b"")
-        except (IdentityFault, EntropyFault) as error:
-            self._fault(error)
-
-    def stir(self, data: "bytes | bytearray") -> None:
-        """Make the generator anew over the seed in flash, fresh reads and `data`, and replace the seed. Raises EntropyFault."""
-        from recorder import randomness
-        from recorder.store.seeds import Seeds
-
-        seeds = Seeds()
-        drbg = randomness.gather(seeds.current(), data)
-        if self.drbg is not None:
-            drbg.reseed(self.drbg.generate(32))
-        if self.identity is not None or data:
-            seeds.put(drbg.generate(32))
-        self.drbg = drbg
-        if not self.boot_id:
-            self.boot_id = bytes(drbg.generate(16))
+    # --- getting ready (readiness.py does it) ----------------------------------------------------------------------
 
     def _make_ready(self) -> None:
         """From whatever was before to a primed recording. Sets `trouble` to what stands in the way."""
+        from recorder import readiness
+
         if not self.trouble:  # else its shape stays, undisturbed by each new try
             self.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
-        identity, drbg = self.identity, self.drbg
-        if self.trouble == SELF_TEST or drbg is None:
-            return
-        if identity is None:
-            self.trouble = NOT_PAIRED
-            return
-        if self._battery_empty():
-            self.trouble = BATTERY_EMPTY
-            return
         try:
-            volume = self._mount(identity)
-            from recorder.primer import Primed
-
-            while self.journal.tidy():
-                power.feed()
-            self._primed = Primed(identity, self.journal, volume, drbg)
-            self.trouble = ""
+            self._primed = readiness.prime(self)
+            if self._primed is not None:
+                self.trouble = ""
         except CardError as error:
             self.volume = None
             self.trouble = error.kind
+        except NotReady as error:
+            self.trouble = str(error)
         except RecorderError as error:
-            self._fault(error)
+            self.fault(error)
 
-    def _fault(self, error: RecorderError) -> None:
+    def fault(self, error: RecorderError) -> None:
         """Something that trying again will not mend: told, kept, and nothing is recorded until the next start."""
         self.trouble = SELF_TEST
         self.journal.append(entries.FAULT, 0, str(error).encode())
-
-    def _mount(self, identity: "Identity") -> "Volume":
-        """The card, and on it what a power cut left unfinished."""
-        volume = self.volume
-        if volume is None:
-            from recorder.store.recovery import recover
-            from recorder.store.volume import Volume
-
-            volume = Volume(card.open_card())
-            recover(self.journal, volume, identity, self.indicator.step)
-            self.volume = volume
-        return volume
 
     def paired(self, identity: "Identity") -> None:
         """Somebody owns this recorder now: get ready for them."""
@@ -220,7 +176,7 @@ class Session:
         self._switch_was_on = on
         if not on:
             self._hold_off = False
-            self._began = running.BY_SWITCH
+            self.began = running.BY_SWITCH
         if self.volume is not None and not card.present():
             self.forget_primed()
             self.volume = None
@@ -229,8 +185,8 @@ class Session:
             self._make_ready()
             self._retry_ticks = clock.ticks_ms()
         if on and not self._hold_off and self._primed is not None and self.identity is not None:
-            if self._battery_empty():
-                self.trouble = BATTERY_EMPTY
+            if battery_empty():
+                self.trouble = NotReady.BATTERY
             else:
                 self._start(self._primed, self.identity)
                 return
@@ -256,16 +212,13 @@ class Session:
         else:
             self.indicator.show(indicator.WAIT)
 
-    def _battery_empty(self) -> bool:
-        return 0 < battery.millivolts() < running.EMPTY_MILLIVOLTS
-
     # --- recording -------------------------------------------------------------------------------------------------
 
     def _start(self, primed: "Primed", identity: "Identity") -> None:
         self._primed = None
         self._link.release()
         drop_idle_set()
-        meta = Meta(self.boot_id, identity.name, self._began)
+        meta = Meta(self.boot_id, identity.name, self.began)
         if self.anchor is not None:
             meta.anchors.append(self.anchor)
         chip = rtc.read()
@@ -314,7 +267,7 @@ class Session:
         if recording.reason == running.CARD_FULL:
             self.trouble = CardError.FULL
         if recording.reason == running.BATTERY:
-            self.trouble = BATTERY_EMPTY
+            self.trouble = NotReady.BATTERY
         self.indicator.buzz(indicator.STOPPED)
         self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
         self._retry_now()

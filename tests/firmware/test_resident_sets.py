@@ -34,6 +34,8 @@ def test_the_idle_set_is_dropped_before_recording(tmp_path: Path) -> None:
     assert {"recorder.capture", "recorder.audio.flac", "recorder.seal.ed25519"} <= loaded
     for word in (
         "primer",
+        "readiness",
+        "vault",
         "randomness",
         "age",
         "x25519",

@@ -1,0 +1,72 @@
+"""What stands between a power-up and a recording that can start at once. Idle set.
+
+A first start, a start after a power cut and a card that was put back all take the same way: `prime`.
+"""
+
+from recorder import randomness, running
+from recorder.errors import EntropyFault, IdentityFault, NotReady
+from recorder.hal import card, power, switch
+from recorder.primer import Primed
+from recorder.session import SELF_TEST, battery_empty
+from recorder.store import journal as entries
+from recorder.store.recovery import recover
+from recorder.store.seeds import Seeds
+from recorder.store.vault import Vault
+from recorder.store.volume import Volume
+
+try:
+    from typing import TYPE_CHECKING
+except ImportError:
+    TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from recorder.session import Session
+    from recorder.store.vault import Identity
+
+
+def wake(session: "Session") -> None:
+    """What a power-up does once: identity, random numbers, what the last run left behind."""
+    session.began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
+    code = power.last_fault()
+    if code:
+        session.journal.append(entries.FAULT, 0, b"reset after fault %d" % code)
+    try:
+        session.identity = Vault().load()
+        stir(session, b"")
+        if session.drbg is not None:
+            session.boot_id = bytes(session.drbg.generate(16))
+    except (IdentityFault, EntropyFault) as error:
+        session.fault(error)
+
+
+def stir(session: "Session", data: "bytes | bytearray") -> None:
+    """Make the generator anew over the seed in flash, fresh reads and `data`, and replace the seed. Raises EntropyFault."""
+    seeds = Seeds()
+    drbg = randomness.gather(seeds.current(), data)
+    if session.drbg is not None:
+        drbg.reseed(session.drbg.generate(32))
+    if session.identity is not None or data:
+        seeds.put(drbg.generate(32))
+    session.drbg = drbg
+
+
+def prime(session: "Session") -> "Primed | None":
+    """From whatever was before to a primed recording; None after a fault. Raises CardError, NotReady."""
+    identity, drbg = session.identity, session.drbg
+    if session.trouble == SELF_TEST or drbg is None:
+        return None
+    if identity is None:
+        raise NotReady(NotReady.UNPAIRED)
+    if battery_empty():
+        raise NotReady(NotReady.BATTERY)
+    volume = session.volume or _mount(session, identity)
+    while session.journal.tidy():
+        power.feed()
+    return Primed(identity, session.journal, volume, drbg)
+
+
+def _mount(session: "Session", identity: "Identity") -> Volume:
+    """The card, and on it what a power cut left unfinished."""
+    volume = Volume(card.open_card())
+    recover(session.journal, volume, identity, session.indicator.step)
+    session.volume = volume
+    return volume
