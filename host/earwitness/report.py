@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from earwitness import __version__, events, note, report_statement, stamp
+from earwitness import __version__, dating, events, note, report_statement, stamp
 from earwitness.chapters import clock, seconds_text
 from earwitness.custody import History
 from earwitness.errors import UsageError
@@ -55,17 +55,24 @@ class Subject:
     token_files: Mapping[str, bytes]
     day: date
     zone: str
+    synced: dating.Start | None = None  # the date from sync, of a recording that has none
     draft: bool = True  # with draft paragraphs for a witness statement
 
     def at(self, sample: int) -> datetime | None:
-        """The time at a sample by the device's clock."""
-        if self.verdict.started_us is None:
+        """The time at a sample, by the recorder's clock or the date from sync: `dated` says which."""
+        started_us = self.synced.utc_us if self.synced else self.verdict.started_us
+        if started_us is None:
             return None
         try:
-            start = datetime.fromtimestamp(self.verdict.started_us / 1e6, UTC)
+            start = datetime.fromtimestamp(started_us / 1e6, UTC)
             return (start + timedelta(seconds=sample / self.verdict.rate)).astimezone(_zone(self.zone))
         except (OverflowError, OSError, ValueError):
             return None
+
+    @property
+    def dated(self) -> str:
+        """Where its times come from, in words."""
+        return dating.ORIGINS[dating.BY_SYNC if self.synced else dating.BY_RECORDER]
 
     def time(self, sample: int) -> str:
         """`09:30:05`, or nothing where the clock was not set."""
@@ -88,6 +95,7 @@ def gather(
         token_files={file.name: file.read_bytes() for file in stamp.files(entry.path)},
         day=day,
         zone=zone,
+        synced=dating.of(entry.path, verdict),
         draft=draft,
     )
 
@@ -198,7 +206,7 @@ def facts(subject: Subject) -> dict[str, Any]:
         "summary": _summary(subject, file),
         "answers": [_answer(verdict, name, question) for name, question in QUESTIONS],
         "opened": verdict.opened,
-        "has_clock": verdict.started_us is not None,
+        "dated": subject.dated if subject.at(0) else "",
         "zone": _zone_words(subject),
         "marks": _marks(subject),
         "gaps": _gaps(subject),
@@ -231,8 +239,8 @@ def _summary(subject: Subject, file: Mapping[str, Any]) -> list[tuple[str, str, 
     rows = [("Recording", f"number {verdict.seq} of the recorder “{subject.recorder}”", False)]
     start, end = subject.at(0), subject.at(verdict.samples)
     if start and end:
-        rows.append(("Began", f"{long_time(start)}, by the recorder's clock", False))
-        rows.append(("Ended", f"{long_time(end)}, by the recorder's clock", False))
+        rows.append(("Began", long_time(start), False))
+        rows.append(("Ended", f"{long_time(end)}; both {subject.dated}", False))
     elif verdict.opened:
         rows.append(("Began", "not known", False))
     if verdict.opened:

@@ -99,7 +99,10 @@ def _time(subject: Subject) -> str:
 
     start = subject.at(0)
     clock_words = (
-        f"By the recorder's clock, which [my] computer had set, the recording began on {long_time(start)}."
+        f"According to the report the recording began on {long_time(start)} ({subject.dated}, which [I had set with my"
+        " computer])."
+        if start and not subject.synced
+        else f"According to the report the recording began on {long_time(start)} ({subject.dated})."
         if start
         else "The report does not say when the recording began."
     )

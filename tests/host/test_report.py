@@ -14,7 +14,7 @@ from pathlib import Path
 import pypdf
 import pytest
 
-from earwitness import authority_trust, report, report_pdf, stamp
+from earwitness import authority_trust, dating, report, report_pdf, stamp
 from earwitness.custody import Custody, History
 from earwitness.report import Subject, length_text
 from earwitness.verify import verify
@@ -149,6 +149,17 @@ def test_clock_times_are_those_of_the_place(whole: Path) -> None:
     # 9 October 2025, 08:53:20 UTC: summer time in London
     assert "9 October 2025, 09:53:20 BST" in texts(report_pdf.render(subject(whole)))
     assert "9 October 2025, 08:53:20 UTC" in texts(report_pdf.render(subject(whole, zone="UTC")))
+
+
+def test_a_date_that_is_not_in_the_recording_is_told_as_such(whole: Path) -> None:
+    recording = maker.Recording(maker.Device(), [OWNER])
+    recording.sound(maker.tone(500), maker.rice, events=maker.meta())
+    recording.finish()
+    path = recording.write(whole.with_name("undated.ewr"))
+    assert "Began not known" in texts(report_pdf.render(subject(path)))
+    synced = dating.Start(1_760_000_000_000_000, 1_000_000)
+    said = texts(report_pdf.render(subject(path, synced=synced)))
+    assert "9 October 2025, 09:53:20 BST" in said and "not part of the recording" in said
 
 
 def test_custody_is_told_with_its_faults(whole: Path) -> None:

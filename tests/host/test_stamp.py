@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from earwitness import authority_trust, stamp
+from earwitness import authority_trust, dating, stamp
 from earwitness.authority_trust import Trust
-from earwitness.verdict import Verdict
+from earwitness.custody import Custody
+from earwitness.verdict import Answer, Verdict
 from earwitness.verify import verify
 from tests.host import maker
 from tests.host.local_authority import NOON, LocalAuthority
@@ -95,7 +96,26 @@ def test_a_token_older_than_the_device_clock_allows_shows_that_the_clock_was_wro
     old = LocalAuthority(begins=NOON - timedelta(days=900), ends=NOON)
     (authority_trust.roots_folder() / "old.pem").write_bytes(old.root_pem)
     when = put(recording, old.token(final_hash(recording), when=datetime(2025, 10, 9, 8, tzinfo=UTC))).when
-    assert when.ok is False and when.state == "clocks disagree" and "clock was wrong" in when.reason
+    assert when.ok is False and when.state == "clocks disagree" and "The recorder's date is wrong." in when.reason
+
+
+def test_a_date_from_sync_is_held_against_the_token_as_well(home: Path) -> None:
+    recording = maker.Recording(maker.Device(), [OWNER])
+    recording.sound(maker.tone(500), maker.rice, events=maker.meta())
+    recording.finish()
+    path = recording.write(home / "undated.ewr")
+    stamp.keep(path, AUTHORITY.token(final_hash(path)))
+    log = Custody(path.with_suffix(".custody.jsonl"))
+
+    def when(utc: datetime) -> Answer:
+        elapsed = timedelta(microseconds=3_000_000)
+        microseconds = (utc + elapsed - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        dating.keep(log, dating.Comparison(bytes(range(16)).hex(), maker.BOOT_US + 3_000_000, microseconds, 1000))
+        return stamp.times(path, dating.joined(path, verify(path, OWNER)), now=NOON).when
+
+    assert when(NOON - timedelta(hours=1)).state == "dated at sync, and not after"
+    log.path.unlink()
+    assert when(NOON + timedelta(hours=1)).state == "clocks disagree"
 
 
 def test_an_unfinished_recording_is_stamped_by_no_token(home: Path) -> None:

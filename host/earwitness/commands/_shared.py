@@ -95,12 +95,12 @@ def check(
 
     path = item.path if isinstance(item, Entry) else item
     if path.suffix == SUFFIX:
-        return stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain))
+        return stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain), now=now)
     try:
         verdict = verify(path, identity, pinned=pinned, chain=chain)
     except KeyMissingError:
         verdict = verify(path, None, pinned=pinned, chain=chain)
-    return stamp.times(path, dating.joined(path, verdict))
+    return stamp.times(path, dating.joined(path, verdict), now=now)
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:
