@@ -4,6 +4,7 @@ from recorder import indicator
 from recorder.errors import CardError, EntropyFault, LinkError
 from recorder.hal import battery, card, clock, rtc
 from recorder.link.service import MALFORMED
+from recorder.store import journal as entries
 
 try:
     from typing import TYPE_CHECKING
@@ -79,6 +80,10 @@ class Answers:
         """An anchor for this boot's recordings: `utc_us` is now."""
         self._session.anchor = (utc_us, clock.now_us(), error_us, source)
         rtc.write(utc_us)
+
+    def set_beacon(self, data: bytes) -> None:
+        """Keep it for page 1 of every recording from now on: they were not made before it."""
+        self._session.journal.append(entries.BEACON, 0, data)
 
     def add_entropy(self, data: bytes) -> None:
         from recorder import readiness

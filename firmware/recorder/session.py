@@ -221,6 +221,7 @@ class Session:
         meta = Meta(self.boot_id, identity.name, self.began)
         if self.anchor is not None:
             meta.anchors.append(self.anchor)
+        meta.beacon = self.journal.beacon()
         chip = rtc.read()
         if chip is not None:
             meta.anchors.append((chip[0], clock.now_us(), chip[1], _CLOCK_CHIP))

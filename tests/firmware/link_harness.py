@@ -153,6 +153,9 @@ class Session:
     def set_clock(self, utc_us, error_us, source):
         tell(call="set_clock", utc_us=utc_us, error_us=error_us, source=source, wall_us=time.time_ns() // 1000)
 
+    def set_beacon(self, data):
+        tell(call="set_beacon", data=bytes(data).hex())
+
     def add_entropy(self, data):
         tell(call="add_entropy", count=len(data), data=bytes(data).hex())
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 flash = storage.Flash(ARGS.get("size", 65536)).install()
 from recorder.errors import RecorderError
 from recorder.store import journal
-from recorder.store.journal import BOOT, CHECKPOINT, FAULT, FINAL, FREED, MARK, OPEN, Journal
+from recorder.store.journal import BEACON, CHECKPOINT, FAULT, FINAL, FREED, MARK, OPEN, Journal
 def note(seq):
     return b"note %d\\n" % seq + bytes((seq & 127,)) * 330
 def opening(seq):
@@ -57,7 +57,7 @@ check(log, 2, 65)
 log.append(MARK, 2, pack("<IQB", 12, 100000, 1))
 log.append(MARK, 2, pack("<IQB", 30, 300000, 2))
 log.append(FAULT, 2, b"card failed")
-log.append(BOOT, 0, bytes(16))
+log.append(BEACON, 0, bytes(33))
 again = Journal()
 emit(what(again))
 emit([again.open.id == opening(2)[:16], again.open.header_hash == opening(2)[16:48], again.open.prev == opening(2)[48:]])

@@ -98,12 +98,14 @@ def test_a_session_answers_every_command(paired: Device, tmp_path: Path) -> None
         assert [page.number for page in recorder.read(found[0], 68)] == [68, 69]
         recorder.identify()
         recorder.entropy(b"\x07" * 32)
+        recorder.beacon(1, b"\x09" * 32)
         clock = recorder.set_clock()
     told = paired.called("set_clock")[0]
     assert abs(told["utc_us"] - told["wall_us"]) <= told["error_us"]
     assert told["error_us"] == clock.error_us < 100_000 and told["source"] == 1
     assert len(paired.called("identify")) == 1
     assert paired.called("add_entropy")[0]["data"] == "07" * 32
+    assert paired.called("set_beacon")[0]["data"] == "01" + "09" * 32
 
 
 def test_a_stranger_learns_the_version_and_nothing_else(start: Callable[..., Device]) -> None:

@@ -1,4 +1,4 @@
-"""Commands of the idle set: LIST, READ, CLOCK, ENTROPY, IDENTIFY. LINK.md, "Commands". Dropped while recording."""
+"""Commands of the idle set: LIST, READ, CLOCK, ENTROPY, IDENTIFY, BEACON. LINK.md, "Commands". Dropped while recording."""
 
 from struct import pack_into, unpack_from
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 CLOCK = const(0x04)
 ENTROPY = const(0x05)
 IDENTIFY = const(0x06)
+BEACON = const(0x0A)
 # Known by name and not offered yet: LINK.md keeps their numbers.
 _LATER = {
     0x07: "STOP",
     0x08: "RECEIPT",
     0x09: "FREE",
-    0x0A: "BEACON",
     0x0B: "SETTINGS",
     0x0C: "FAULTS",
     0x0D: "SELFTEST",
@@ -44,6 +44,7 @@ _AUDIO = const(2)  # page type that travels as it is
 _LIST_BYTES = const(1024)
 _ENTRY_BYTES = const(31)
 _MARKS = const(64)
+_BEACON_BYTES = const(33)  # u8 kind, then what was public: a hash
 _ENTROPY_MIN = const(32)
 _ENTROPY_MAX = const(64)
 _CLOCK_AGE_US = const(10_000_000)  # a probe older than this binds nothing
@@ -79,6 +80,11 @@ class Commands:
             self._link.answer(request, command, 0)
         elif command == IDENTIFY:
             self._host.identify()
+            self._link.answer(request, command, 0)
+        elif command == BEACON:
+            if len(payload) != _BEACON_BYTES:
+                raise LinkError(MALFORMED, "BEACON malformed")
+            self._host.set_beacon(bytes(payload))
             self._link.answer(request, command, 0)
         elif command in _LATER:
             raise LinkError(UNKNOWN, _LATER[command] + " is not offered by this recorder")

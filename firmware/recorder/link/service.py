@@ -83,6 +83,7 @@ class Link:
                             final checkpoint (of an open one: as far as written)
         button_is_held()    bool
         set_clock(utc_us, error_us, source)   UTC now; source 1 = host
+        set_beacon(data)      kind and 32 bytes, for the first page of the recordings from now on
         add_entropy(data)   stirs 32 to 64 bytes into the generator before it returns: they are wiped then
         pair(request)       -> Identity: makes and stores it; request: pairing.Request. Raises RecorderError
         identify()          pulses the motor

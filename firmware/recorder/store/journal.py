@@ -34,7 +34,7 @@ FINAL = const(3)  # the signed note
 MARK = const(4)  # u32 file page, u64 sample, u8 kind
 FREED = const(5)  # nothing
 FAULT = const(6)  # text
-BOOT = const(7)  # boot id 16
+BEACON = const(7)  # u8 kind, 32 bytes: the newest that the computer gave
 
 _FIRST = const(4)  # sectors before are vault and seeds
 _SECTOR = const(4096)
@@ -79,7 +79,7 @@ class Journal:
         self._head = self._generation = 0
         self._free = 0
         self._at = _SECTOR
-        self._boot = 0
+        self._beacon = 0
         self._opened = 0
         self._last = (0, 0, b"", 0)  # newest checkpoint: seq, n, root, slot
         self.newest_final = 0  # newest recording with a final note
@@ -113,6 +113,10 @@ class Journal:
             found.sort()
         return found
 
+    def beacon(self) -> bytes:
+        """Kind and 32 bytes of the newest beacon, b"" if none was ever given."""
+        return self._payload(self._beacon) if self._beacon else b""
+
     def faults(self) -> "list[tuple[int, bytes]]":
         """(seq, text) of the newest faults, oldest first."""
         return [(self._seq_at(slot), self._payload(slot)) for slot in self._faults]
@@ -126,7 +130,7 @@ class Journal:
 
     def append(self, kind: int, seq: int, payload: "bytes | bytearray") -> None:
         """Add an entry; it is in flash when this returns. Raises RecorderError when the journal has no room for it;
-        a MARK, FAULT or BOOT is then left out.
+        a MARK, FAULT or BEACON is then left out.
 
         The last sectors are kept for FINAL, so that a recording can always be ended, and for tidying.
         """
@@ -139,7 +143,7 @@ class Journal:
                 if self._free > _RESERVE or not self.tidy():
                     break
         if kind != FINAL and not self.room():
-            if kind in (MARK, FAULT, BOOT):
+            if kind in (MARK, FAULT, BEACON):
                 return
             raise RecorderError("journal full")
         if kind == FINAL:
@@ -209,7 +213,7 @@ class Journal:
             return self._slot(seq) != 0
         if kind == CHECKPOINT:
             return slot == self._last[3] and self._opened != 0
-        return slot in self._faults or slot in (self._opened, self._boot)
+        return slot in self._faults or slot in (self._opened, self._beacon)
 
     def _needed(self) -> int:
         """Sectors that hold all that lives, at most: notes take up to 384 bytes, and a sector's end may stay unused."""
@@ -255,8 +259,8 @@ class Journal:
             self._faults.append(slot)
             if len(self._faults) > _FAULTS:
                 self._faults.pop(0)
-        elif kind == BOOT:
-            self._boot = slot
+        elif kind == BEACON:
+            self._beacon = slot
 
     def _know_checkpoint(self) -> None:
         if self.open is not None and self.open.seq == self._last[0]:

@@ -354,6 +354,12 @@ class Recorder:
         """Give the recorder's generator 32 bytes of ours: it has no true source of its own."""
         self._command(messages.ENTROPY, data or secrets.token_bytes(32))
 
+    def beacon(self, kind: int, data: bytes) -> None:
+        """Give it 32 bytes that nobody knew before a certain time; recordings from now on carry them in page 1."""
+        if len(data) != 32:
+            raise ValueError("a beacon has 32 bytes")
+        self._command(messages.BEACON, bytes((kind,)) + data)
+
     def identify(self) -> None:
         """Have it pulse its motor, so that one knows which one this is."""
         self._command(messages.IDENTIFY)

@@ -15,7 +15,7 @@ from earwitness.errors import FormatError, IntegrityError
 # frame types
 HELLO, CHALLENGE, PROVE, PAIR, SEALED, PAGE, REFUSED, ANSWER = 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x7F, 0x80
 # commands inside sealed frames
-STATUS, LIST, READ, CLOCK, ENTROPY, IDENTIFY = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
+STATUS, LIST, READ, CLOCK, ENTROPY, IDENTIFY, BEACON = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A
 SEALED_PAGE, MISSING = 0x40, 0x41
 # refusals
 UNKNOWN, MALFORMED, BUSY, DENIED, BUTTON, PAIRED, NOT_FOUND, CARD, FAULT = range(1, 10)
