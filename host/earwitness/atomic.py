@@ -16,12 +16,15 @@ from typing import IO, Final
 from earwitness.errors import UsageError
 
 _LEFTOVER_SUFFIX: Final = ".earwitness-part"
+_in_work: Final[set[Path]] = set()  # hidden names of this process
 
 
 def remove_leftovers(folder: Path) -> int:
     """Remove what killed runs left in `folder`; files of a process that still runs stay. Returns how many went."""
     removed = 0
     for path in folder.glob(f".*{_LEFTOVER_SUFFIX}"):
+        if path in _in_work:
+            continue
         owner = path.name.removesuffix(_LEFTOVER_SUFFIX).rsplit(".", 2)[-2]
         if owner.isdigit() and int(owner) != os.getpid() and _alive(int(owner)):
             continue
@@ -44,7 +47,9 @@ def _alive(pid: int) -> bool:
 
 
 def _hidden(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_LEFTOVER_SUFFIX}")
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_LEFTOVER_SUFFIX}")
+    _in_work.add(hidden)
+    return hidden
 
 
 def _sync_folder(folder: Path) -> None:
@@ -108,6 +113,8 @@ def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Itera
         if named is not None:
             named.unlink(missing_ok=True)
         raise
+    finally:
+        _in_work.discard(named or path)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -138,17 +138,26 @@ def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lamb
 def export(
     audio: Audio, target: Path, order: Order, *, overwrite: bool = False, progress: Progress = lambda _n: None
 ) -> tuple[Path, Path]:
-    """Write the copy under `target`, and its moments beside it; returns both paths."""
+    """Write the copy under `target`, and its moments beside it; returns both paths.
+
+    The copy appears last: where it is, all was done, and moments without it are what a killed run left.
+    """
     from earwitness.atomic import replacing
 
     beside = target.with_name(f"{target.stem}.moments.txt")
-    if not overwrite and beside.exists():
+    head = f"{target.name}: "
+    if not overwrite and beside.exists() and (target.exists() or not _begins(beside, head)):
         raise UsageError(f"{beside.name} already exists.", "Choose another name, or add --force to replace both.")
     with replacing(target, overwrite=overwrite) as file:
         write(audio, file, order, progress)
-    with replacing(beside, overwrite=True) as file:
-        file.write(moments(audio, order, target.name).encode())
+        with replacing(beside) as text:
+            text.write(moments(audio, order, target.name).encode())
     return target, beside
+
+
+def _begins(path: Path, head: str) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(head.encode())) == head.encode()
 
 
 def stream(audio: Audio, out: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
