@@ -14,9 +14,11 @@ import argparse
 import base64
 import hashlib
 import hmac
+import os
 import re
 import struct
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,28 +38,39 @@ WEAK_KEYS = {
 EVENT_BYTES = {1: 9, 2: 13, 4: 13, 5: 8, 6: 8, 7: 2, 8: 2, 9: 33, 10: 1}  # behind the time; 3 is checked by itself
 
 
+Leaf = tuple[int, int, bytes]  # number, page of the file, page
+Checkpoint = tuple[int, int, str, list[bytes], list[bytes], bytes]
+
+
 class Fault(Exception):
     """Not intact: the message says what, and in which page of the file."""
 
 
-def need(holds, what):
+def need(holds: object, what: str) -> None:
     if not holds:
         raise Fault(what)
 
 
-def sha(*parts):
+def match(pattern: bytes, data: bytes, what: str) -> re.Match[bytes]:
+    found = re.fullmatch(pattern, data)
+    if found is None:
+        raise Fault(what)
+    return found
+
+
+def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-def mac(key, message):
+def mac(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 
-def leaf_hash(page):
+def leaf_hash(page: bytes) -> bytes:
     return sha(b"\0", sha(page[:4048]), page[4048:])
 
 
-def append(size, roots, leaves):
+def append(size: int, roots: Iterable[bytes], leaves: Iterable[bytes]) -> list[bytes]:
     """The compact range of a tree (largest subtree first) once `leaves` stand behind its `size` leaves. RFC 9162."""
     roots = list(roots)
     for number, leaf in enumerate(leaves, size):
@@ -67,7 +80,7 @@ def append(size, roots, leaves):
     return roots
 
 
-def tree_head(roots):
+def tree_head(roots: Sequence[bytes]) -> bytes:
     head = roots[-1] if roots else sha()
     for left in reversed(roots[:-1]):
         head = sha(b"\1", left, head)
@@ -75,29 +88,31 @@ def tree_head(roots):
 
 
 class Recording:
-    def __init__(self, page):
+    def __init__(self, page: bytes) -> None:
         need(len(page) == PAGE and page[28:36] != bytes(8), "page 0: it is no header")
         size, self.id, self.seq, self.prev, self.device, length = struct.unpack_from("<I16sQ32s32sH", page, 8)
         need(page[:8] == b"EWR1\1\1\0\0" and size == PAGE, "page 0: it is no header")
         self.page, self.envelope, self.end = page, page[102 : 102 + length], 102 + length
-        need(re.fullmatch(ENVELOPE, self.envelope), "page 0: the envelope is no age file for 1 to 3 X25519 recipients")
+        match(ENVELOPE, self.envelope, "page 0: the envelope is no age file for 1 to 3 X25519 recipients")
         need(not any(page[self.end : 4080]), "page 0: there are bytes where zeros have to be")
         need((self.seq == 1) == (self.prev == bytes(32)), "page 0: number and link to the recording before contradict")
         need(self.device[:31] + bytes([self.device[31] & 127]) not in WEAK_KEYS, "page 0: anybody can sign by this key")
         self.name = "earwitness/" + sha(self.device)[:8].hex()
-        self.leaves, self.roots, self.waiting, self.final, self.state = 0, [], [], b"", "unfinished"
+        self.leaves, self.final, self.state = 0, b"", "unfinished"
+        self.roots: list[bytes] = []  # compact range of the leaves that are proven
+        self.waiting: list[Leaf] = []  # leaves that no checkpoint has listed yet
 
-    def note(self, text):
+    def note(self, text: bytes) -> tuple[int, bytes, str]:
         """(leaves, root, state) of a signed note; a Fault unless it is this recording's and written the one right way."""
         body, _, line = text.rpartition(b"\n\n")
         first = f"earwitness/v1/checkpoint/{self.name[11:]}/{self.id.hex()}\n".encode()
         pattern = NOTE % (BASE64, self.seq, re.escape(base64.b64encode(self.prev)))
-        found = re.fullmatch(pattern, (body + b"\n").removeprefix(first))
-        need(body.startswith(first) and found, "the note is not this recording's, or not of the format")
+        need(body.startswith(first), "the note is not this recording's")
+        found = match(pattern, body[len(first) :] + b"\n", "the note is not this recording's, or not of the format")
         need(bool(found[4]) == (found[3] in (b"recovered", b"damaged")), "the note has 'seen' where it may not")
         root = base64.b64decode(found[2])
-        signature = re.fullmatch(rb"\xe2\x80\x94 %s ([A-Za-z0-9+/]{91}=)\n" % self.name.encode(), line)
-        need(signature, "the note is not signed by the device in the header")
+        signed = rb"\xe2\x80\x94 %s ([A-Za-z0-9+/]{91}=)\n" % self.name.encode()
+        signature = match(signed, line, "the note is not signed by the device in the header")
         blob = base64.b64decode(signature[1])
         need((base64.b64encode(root), base64.b64encode(blob)) == (found[2], signature[1]), "base64 is not canonical")
         need(blob[:4] == sha(self.name.encode(), b"\n\1", self.device)[:4], "the note is signed by another key")
@@ -107,13 +122,9 @@ class Recording:
             raise Fault("the signature does not fit") from None
         return int(found[1]), root, found[3].decode()
 
-    def checkpoint(self, page):
+    def checkpoint(self, page: bytes) -> Checkpoint:
         """(n, p, state, listed leaf hashes, range before them, note) of a checkpoint page, all its bytes accounted for."""
-        n, p, length = (
-            *struct.unpack_from("<I", page, 8),
-            *struct.unpack_from("<IH", page, 28)[:1],
-            page[32] | page[33] << 8,
-        )
+        n, _, p, length = struct.unpack_from("<I16sIH", page, 8)
         text = page[34 : 34 + length]
         covered, root, state = self.note(text)
         need(covered == n <= 1 << 20 and 0 <= n - p <= LISTED, "the counts contradict each other")
@@ -126,59 +137,58 @@ class Recording:
         need(tree_head(append(p, before, listed)) == root, "its hashes do not add up to the signed root")
         return n, p, state, listed, before, text
 
-    def walk(self, pages):
+    def walk(self, pages: Iterable[bytes]) -> Iterator[Leaf]:
         """Check all pages behind the header; yields (leaf, file page, page) of the leaves of sound that are proven."""
-        self.waiting, junk, self.unused, last = [(0, 0, self.page)], 0, 0, 0
+        self.waiting, junk, last = [(0, 0, self.page)], None, 0
         for at, page in enumerate(pages, 1):
             kind, number = page[4], int.from_bytes(page[8:12], "little")
             ours = page[:4] == b"EWR1" and page[5:8] == b"\1\0\0" and 1 <= kind <= 3 and page[12:28] == self.id
             ours = ours and (kind != AUDIO or page[28:32] == bytes(4))
             if self.final:
                 need(not ours, f"page {at}: of this recording, behind its final note")
-                self.unused += 1
             elif not ours or (kind == AUDIO and not 1 <= number <= 1 << 20):
-                junk = junk or at
+                junk = junk or (at, f"page {at}: damaged, it is no page of this recording")
             elif kind == HEADER:
                 raise Fault(f"page {at}: a second header of this recording")
             elif kind == AUDIO:
                 need(last < number, f"page {at}: leaf {number} stands twice or out of order")
-                need(
-                    number < self.leaves + LISTED + LATE,
-                    f"page {at}: more than 96 leaves without a checkpoint, or some missing",
-                )
+                need(number < self.leaves + LISTED + LATE, f"page {at}: over 96 leaves without a checkpoint, or a gap")
                 self.waiting.append((number, at, page))
                 last = number
             else:
                 try:
                     found = self.checkpoint(page)
                 except Fault as fault:
-                    self.torn(page, f"page {at}: damaged checkpoint, {fault}")
-                    junk = junk or at
+                    why = f"page {at}: damaged checkpoint, {fault}"
+                    self.torn(page, why)
+                    junk = junk or (at, why)
                     continue
-                yield from self.prove(at, junk, *found)
-                junk = 0
+                yield from self.prove(at, junk, found)
+                junk = None
         need(self.leaves, "no checkpoint of any recorder vouches for anything in this file")
 
-    def prove(self, at, junk, n, p, state, listed, before, text):
-        need((p, before) == (self.leaves, self.roots), f"page {at}: the checkpoint does not follow the one before it")
+    def prove(self, at: int, junk: tuple[int, str] | None, found: Checkpoint) -> Iterator[Leaf]:
+        n, p, state, listed, before, text = found
+        spoilt = junk[1] if junk else f"page {at}: the checkpoint does not follow the one before it"
+        need((p, before) == (self.leaves, self.roots), spoilt)
         here, self.waiting = self.waiting[: n - p], self.waiting[n - p :]
-        need([i for i, _, _ in here] == list(range(p, n)), f"page {at}: leaves that the checkpoint lists are missing")
+        missing = junk[1] if junk else f"page {at}: leaves that the checkpoint lists are missing"
+        need([i for i, _, _ in here] == list(range(p, n)), missing)
         for (i, place, page), wanted in zip(here, listed, strict=True):
             need(leaf_hash(page) == wanted, f"page {place}: leaf {i} is not what the recorder sealed")
         late = LATE if state == "running" and p else 0
         need(
-            all(i < n + late for i, _, _ in self.waiting),
-            f"page {at}: the checkpoint does not cover the leaves before it",
+            all(i < n + late for i, _, _ in self.waiting), f"page {at}: the checkpoint does not cover what is before it"
         )
         end = here[-1][1] if here else 0
-        torn = state in ("recovered", "damaged") and junk > end  # by the power cut, behind the last whole leaf
-        need(not junk or torn, f"page {junk}: damaged, what stood there cannot be read")
+        torn = junk and state in ("recovered", "damaged") and junk[0] > end  # by the power cut, behind the last leaf
+        need(not junk or torn, spoilt)
         self.leaves, self.roots = n, append(p, before, listed)
         if state != "running":
             self.final, self.state = text, state
         yield from here[1:] if p == 0 else here
 
-    def torn(self, page, fault):
+    def torn(self, page: bytes, fault: str) -> None:
         """A checkpoint that is torn may stand at the end; one whose signed note holds, and fits the leaves, was damaged."""
         try:
             n, root, _ = self.note(page[34 : 34 + (page[32] | page[33] << 8)])
@@ -191,12 +201,12 @@ class Recording:
 class Inside:
     """What the key shows, leaf by leaf. Sound is not decoded here."""
 
-    def __init__(self, key, recording):
+    def __init__(self, key: bytes, recording: Recording) -> None:
         self.chain = mac(mac(sha(recording.page[:4048]), key), b"earwitness/v1/chain\1")  # HKDF-SHA256, one block
         self.samples = self.missing = self.stops = 0
         self.stop_last = False
 
-    def take(self, leaf, page):
+    def take(self, leaf: int, page: bytes) -> None:
         key, self.chain = mac(self.chain, b"page"), mac(self.chain, b"next")
         tag = mac(mac(key, b"mac"), sha(page[:4048]))
         need(hmac.compare_digest(tag, page[4048:4080]), "its tag is not by this key")
@@ -216,7 +226,7 @@ class Inside:
             self.stops, self.stop_last = self.stops + (kind == 10), kind == 10
 
 
-def verify(path, key=None):
+def verify(path: str | os.PathLike[str], key: bytes | None = None) -> tuple[Recording, Inside | None, str]:
     """(recording, what is inside, why it is not complete or an empty string); a Fault if it is not intact."""
     with open(path, "rb") as file:  # noqa: PTH123
         recording = Recording(file.read(PAGE))
@@ -234,7 +244,7 @@ def verify(path, key=None):
     return recording, inside, "" if stopped else "the last page does not end with the one STOP of the recorder"
 
 
-def beside(recording, other):
+def beside(recording: Recording, other: Recording) -> None:
     """Two recordings of one device must not contradict each other."""
     if other.device == recording.device:
         ends = {recording.final, other.final} - {b""}
@@ -245,10 +255,15 @@ def beside(recording, other):
             need(follows, f"recording {b.seq} does not follow recording {a.seq} of its device")
 
 
-def run(options):
+def known(begin: bytes, second: bytes) -> bool:
+    """Whether it is of this version; where the header is spoilt, checkpoint 0 tells."""
+    return (begin[:4] == b"EWR1" and begin[5:6] == b"\1") or second[:6] == b"EWR1\3\1"
+
+
+def run(options: argparse.Namespace) -> int:
     with open(options.recording, "rb") as file:  # noqa: PTH123
-        begin = file.read(PAGE)
-    if begin[:4] != b"EWR1" or begin[5:6] != b"\1":
+        begin, second = file.read(PAGE), file.read(PAGE)
+    if not known(begin, second):
         print("This is no Earwitness recording of version 1 and suite 1.")
         return 14
     if options.envelope:
@@ -265,8 +280,8 @@ def run(options):
     need(options.device in (None, recording.device.hex()), f"it is by {recording.name}, not by the device expected")
     for path in options.beside:
         beside(recording, verify(path)[0])
-    known = "" if options.device else ", an unknown device unless you know its key"
-    print(f"Intact: {recording.leaves - 1} pages of sound are as {recording.name} sealed them{known}.")
+    whose = "" if options.device else ", an unknown device unless you know its key"
+    print(f"Intact: {recording.leaves - 1} pages of sound are as {recording.name} sealed them{whose}.")
     print(f"Device key {recording.device.hex()}, recording {recording.id.hex()}, number {recording.seq}.")
     if recording.waiting:
         print(f"{len(recording.waiting)} more pages behind the last checkpoint are not vouched for by the recorder.")
@@ -277,7 +292,7 @@ def run(options):
     return 4 if lacking else 0
 
 
-def main():
+def main() -> int:
     usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("recording")
     usage.add_argument("--key-file", help="the 32 bytes that age makes of the envelope")

@@ -335,7 +335,7 @@ def _leaves() -> None:
 
 def _checkpoints() -> None:
     damaged, bad = ("damaged", "complete"), ("not intact", "not complete")
-    for name, at in (("p", 28), ("list", 420), ("range", 440), ("padding", 4095)):
+    for name, at in (("p", 28), ("list", 370), ("range", 400), ("padding", 4095)):
         recording = _flip(_middle()[0], 3, at)
         about = "one bit of the running checkpoint; its note holds and the leaves fit it"
         _add(f"checkpoint-{name}-flipped", about, "tree failure", recording, damaged, _BAD)
@@ -384,7 +384,7 @@ def _signatures() -> None:
     def add(name: str, about: str, recording: Recording) -> None:
         _add(f"note-{name}", f"checkpoint 0: {about}", expect, recording, damaged, _BAD)
 
-    add("flipped", "one bit of the signature", _flip(_least()[0], 1, 360))
+    add("flipped", "one bit of the signature", _flip(_least()[0], 1, 320))
     add("root-flipped", "one character of the root", _flip(_least()[0], 1, 34 + 80))
     add("other-key", "signed by another device under its own name", _note_changed(_by_thief))
     add("other-key-same-name", "signed by another key under this device's name", _note_changed(_in_our_name))
