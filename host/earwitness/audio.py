@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from earwitness.verify import verify
 __all__ = ["Audio", "Gap", "Mark"]
 
 _BATCH_PAGES = 32
+_RUNS_AHEAD = 3
 _SILENCE_SAMPLES = 1 << 16
 _HINT = "See `earwitness verify`. What cannot be proven is played or exported only if you ask for it."
 
@@ -69,18 +72,30 @@ class Audio:
         """Samples `first` to `end` (all by default) as int16 arrays of any length, gaps as silence."""
         stop = self.samples if end is None else min(end, self.samples)
         at = 0
-        for run in self._runs():
-            length = sum(map(_length, run))
-            if at + length > first:
-                for block in self._decoded(run):
-                    part = block[max(first - at, 0) : max(stop - at, 0)]
-                    at += len(block)
-                    if len(part):
-                        yield part
-            else:
+        for block in self._decoded_ahead(first, stop if end is not None else None):
+            if isinstance(block, int):
+                at += block
+                continue
+            part = block[max(first - at, 0) : max(stop - at, 0)]
+            at += len(block)
+            if len(part):
+                yield part
+
+    def _decoded_ahead(self, first: int, stop: int | None) -> Iterator[Samples | int]:
+        """Decoded runs, or the length of one that ends before `first`. One thread decodes while the next pages are opened."""
+        at = 0
+        waiting: deque[Future[list[Samples]] | int] = deque()
+        with ThreadPoolExecutor(1) as worker:
+            for run in self._runs():
+                length = sum(map(_length, run))
                 at += length
-            if end is not None and at >= stop:
-                return  # without an end the walk goes on to its last check
+                waiting.append(worker.submit(self._decode, run) if at > first else length)
+                if len(waiting) > _RUNS_AHEAD:
+                    yield from _results(waiting.popleft())
+                if stop is not None and at >= stop:
+                    break  # without an end the walk goes on to its last check
+            while waiting:
+                yield from _results(waiting.popleft())
 
     def flac_frames(self) -> Iterator[bytes]:
         """Consecutive frames of one valid FLAC stream, some at a time: the recorder's own wherever they can stay."""
@@ -152,6 +167,9 @@ class Audio:
                 for page in pages:
                     yield self._decoded_page(page)
 
+    def _decode(self, run: list[Gap | Body]) -> list[Samples]:
+        return list(self._decoded(run))
+
     def _decoded_page(self, page: Body) -> Samples:
         try:
             return pcm.decode_pages([page], self.rate)
@@ -174,6 +192,13 @@ class Audio:
                     yield from stitcher.frames(piece)
                 except (FormatError, IntegrityError):
                     yield from stitcher.samples(self._decoded_page(piece))
+
+
+def _results(run: Future[list[Samples]] | int) -> Iterator[Samples | int]:
+    if isinstance(run, int):
+        yield run
+    else:
+        yield from run.result()
 
 
 def _length(piece: Gap | Body) -> int:
