@@ -95,12 +95,23 @@ def tokens(path: Path, digest: bytes, *, now: datetime | None = None) -> list[To
     if not found:
         return []
     trust = authority_trust.trust()
-    return [judge(_read(file), digest, trust, name=file.name, now=now) for file in found]
+    return [judge(read(file), digest, trust, name=file.name, now=now) for file in found]
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """A token file, never more than one byte beyond what `judge` takes."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
+
+
+def imprint(token: bytes) -> bytes:
+    """The hash that a token was made over; empty where that cannot be read (then `judge` says why)."""
+    from rfc3161_client import decode_timestamp_response
+
+    try:
+        return bytes(decode_timestamp_response(token[: MAX_BYTES + 1]).tst_info.message_imprint.message)
+    except Exception:  # ASN.1 from a file: whatever its readers raise
+        return b""
 
 
 def judge(token: bytes, digest: bytes, trust: Trust, *, name: str, now: datetime | None = None) -> Token:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
+from earwitness import beacon
 from earwitness.dating import Comparison
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import (
@@ -127,7 +128,8 @@ def sync(
     """Copy every recording that the library lacks. The recorder is authenticated (see link.connect).
 
     First its STATUS is held against what it signed before: IntegrityError is a rollback or a copied key, and nothing is
-    copied. Then it gets entropy and the time. Raises LinkLostError where it went away; running it again resumes.
+    copied. Then it gets entropy, the time, and at the end the hash of the newest time token here (beacon.py). Raises
+    LinkLostError where it went away; running it again resumes.
     """
     status = recorder.status()
     store.remember(record, status)
@@ -143,6 +145,12 @@ def sync(
         progress=progress,
         time_now=Comparison(status.boot_id.hex(), clock.mono_us, clock.utc_us, clock.error_us),
     )
+    for item in items:
+        if item.path is not None and item.verdict is not None:
+            beacon.keep_beside(item.path, item.verdict)
+    token = beacon.offer(library)
+    if token is not None:
+        recorder.beacon(beacon.TIME_TOKEN, token)
     return SyncReport(items, status, clock)
 
 

@@ -89,18 +89,20 @@ def check(
 
     `now`: the day from which its time tokens are looked at, today if None.
     """
-    from earwitness import dating, stamp
+    from earwitness import beacon, dating, stamp
     from earwitness.excerpt_verdict import verify_excerpt
     from earwitness.verify import verify
 
     path = item.path if isinstance(item, Entry) else item
     if path.suffix == SUFFIX:
-        return stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain), now=now)
+        return beacon.joined(
+            path, stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain), now=now), now=now
+        )
     try:
         verdict = verify(path, identity, pinned=pinned, chain=chain)
     except KeyMissingError:
         verdict = verify(path, None, pinned=pinned, chain=chain)
-    return stamp.times(path, dating.joined(path, verdict), now=now)
+    return beacon.joined(path, stamp.times(path, dating.joined(path, verdict), now=now), now=now)
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:
