@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +13,9 @@ from types import ModuleType
 import pyrage
 import pytest
 
+from earwitness import events, note
 from earwitness.audio import Audio
-from earwitness.errors import EarwitnessError, KeyMissingError
+from earwitness.errors import EarwitnessError, FormatError, IntegrityError, KeyMissingError
 from earwitness.verify import Chain, Verdict, verify
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -140,3 +142,26 @@ def test_nothing_of_a_vector_that_fails_is_played():
         if entry["exit"] != 0 and entry["intact"] not in ("intact", "damaged"):
             with pytest.raises(EarwitnessError):
                 Audio(VECTORS / entry["file"], Owner())
+
+
+def test_the_tables_of_the_specification_are_those_of_the_program():
+    text = (VECTORS.parent.parent / "firmware" / "FORMAT.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([A-Z]+) \| .* \| (\d+)(?: or more)? \|$", text, re.MULTILINE)
+    assert {int(kind): name.lower() for kind, name, _ in rows} == events.NAMES
+    for kind, name, size in rows:
+        for change in (0, 1):
+            data = bytes([int(kind), 8 + int(size) + change]) + bytes(8 + int(size) + change)
+            if name == "META":
+                data = data[:58] + (16_000).to_bytes(4, "little") + bytes(3 + change)
+            assert sum(1 for _ in events.parse(data)) == 1 if not change or name == "META" else refused(data)
+    weak = re.findall(r"`([0-9a-f]{64})`", text.split("Small-order")[1].split("## Keys")[0])
+    assert len(weak) == 2
+    for key in weak:
+        with pytest.raises(IntegrityError):
+            note.refuse_weak_key(bytes.fromhex(key))
+
+
+def refused(data: bytes) -> bool:
+    with pytest.raises(FormatError):
+        list(events.parse(data))
+    return True

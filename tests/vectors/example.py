@@ -23,7 +23,7 @@ def inserted(text: str, data: bytes, key: bytes, device_secret: bytes) -> str:
 
 def _dump(at: int, data: bytes, what: str) -> Iterator[str]:
     """Lines of offset, hex and, on the first, the meaning. Long fields show their begin and end."""
-    shown = data if len(data) <= 3 * _HEX_BYTES else data[: 2 * _HEX_BYTES]
+    shown = data if len(data) <= 8 * _HEX_BYTES else data[: 2 * _HEX_BYTES]
     for begin in range(0, len(shown), _HEX_BYTES):
         words = what if not begin else ""
         yield f"{at + begin:6}  {shown[begin : begin + _HEX_BYTES].hex():64}  {words}".rstrip()
