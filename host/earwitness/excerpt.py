@@ -19,7 +19,6 @@ from earwitness.errors import EarwitnessError, FormatError, IntegrityError
 from earwitness.opening import open_page
 from earwitness.timeline import Gap, Timeline
 
-SUFFIX = ".ewd"
 MAGIC = b"EWRB"
 VERSION = 1
 BEGIN = struct.Struct("<4sI")  # magic, version

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 import platformdirs
 
 _APP = "earwitness"
+EXCERPT_SUFFIX: Final = ".ewd"
 
 
 def home_override() -> Path | None:

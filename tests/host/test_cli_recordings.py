@@ -265,9 +265,12 @@ def _seconds(home: Path) -> float:
     return time.perf_counter() - start
 
 
-def test_heavy_parts_are_not_loaded_to_list(home: Path) -> None:
-    code = "import sys\nfrom earwitness.cli import main\nmain(['list', '-q'])\n"
-    code += "print([n for n in ('numpy', 'scipy', 'soundfile', 'typst', 'keyring', 'serial', 'mutagen') if n in sys.modules])"
+@pytest.mark.parametrize("words", [["list", "-q"], ["--help"]], ids=" ".join)
+def test_what_takes_long_to_load_is_loaded_when_it_is_needed(home: Path, words: list[str]) -> None:
+    heavy = ["numpy", "scipy", "soundfile", "typst", "keyring", "serial", "mutagen", "concurrent.futures.process"]
+    heavy += ["cryptography", "earwitness.verify"] if words == ["--help"] else []
+    code = f"import sys\nfrom earwitness.cli import main\nmain({words})\n"
+    code += f"print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment(home), check=True
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from earwitness.errors import EarwitnessError
-from earwitness.excerpt import SUFFIX, Excerpt
 from earwitness.library import Entry, read_header
+from earwitness.places import EXCERPT_SUFFIX
 
 if TYPE_CHECKING:
     from earwitness.chain import Chain
@@ -35,7 +35,9 @@ class Neighbours:
 
         if isinstance(item, Entry):
             device, seq = item.row.device_key, item.seq
-        elif item.suffix == SUFFIX:
+        elif item.suffix == EXCERPT_SUFFIX:
+            from earwitness.excerpt import Excerpt
+
             header = Excerpt(item).header
             device, seq = header.device.hex(), header.seq
         else:

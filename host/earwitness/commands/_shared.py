@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from earwitness.console import console
 from earwitness.errors import KeyMissingError, UsageError
-from earwitness.excerpt import SUFFIX
 from earwitness.keystore import Keystore
 from earwitness.library import Entry, Library
+from earwitness.places import EXCERPT_SUFFIX
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,7 @@ def device_name(device_key: str) -> str:
 def excerpt_file(text: str) -> Path | None:
     """The excerpt that `text` names, or None if it is not the name of one."""
     path = Path(text)
-    if path.suffix != SUFFIX:
+    if path.suffix != EXCERPT_SUFFIX:
         return None
     if not path.is_file():
         raise UsageError(f"There is no excerpt {text}.", "Check the name and the folder.")
@@ -94,7 +94,7 @@ def check(
     from earwitness.verify import verify
 
     path = item.path if isinstance(item, Entry) else item
-    if path.suffix == SUFFIX:
+    if path.suffix == EXCERPT_SUFFIX:
         return beacon.joined(
             path, stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain), now=now), now=now
         )

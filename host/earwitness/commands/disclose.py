@@ -12,8 +12,8 @@ import typer
 from earwitness.commands._shared import owner, parse_time, pinned_key
 from earwitness.console import console
 from earwitness.errors import UsageError
-from earwitness.excerpt import SUFFIX
 from earwitness.library import Library
+from earwitness.places import EXCERPT_SUFFIX
 
 if TYPE_CHECKING:
     from earwitness.excerpt_verdict import ExcerptVerdict
@@ -56,8 +56,8 @@ def disclose(
     from earwitness.disclosing import disclose as write
 
     target = Path(output)
-    if target.suffix != SUFFIX:
-        raise UsageError("An excerpt is a file of its own kind.", f"End its name with {SUFFIX}.")
+    if target.suffix != EXCERPT_SUFFIX:
+        raise UsageError("An excerpt is a file of its own kind.", f"End its name with {EXCERPT_SUFFIX}.")
     wanted = Wanted(_spans(keep or []), _spans(hide or []))
     if not wanted.keep and not wanted.hide:
         raise UsageError("Say what to disclose.", "--keep 3:10-6:00, or --hide 4:01-4:03 for all but that.")

@@ -14,8 +14,8 @@ from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, learn, owner_if_at_hand, target
 from earwitness.console import console
 from earwitness.errors import EarwitnessError, UsageError
-from earwitness.excerpt import SUFFIX
 from earwitness.library import Entry, Library
+from earwitness.places import EXCERPT_SUFFIX
 from earwitness.progress import Progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def verify(
     library = Library()
     entries = library.entries()
     items: list[Entry | Path] = list(entries) if all_ else [target(library, text) for text in recordings or []]
-    sealed = any(_path(item).suffix != SUFFIX for item in items)
+    sealed = any(_path(item).suffix != EXCERPT_SUFFIX for item in items)
     identity = owner_if_at_hand() if sealed and not keyless else None
     total = sum(_path(item).stat().st_size for item in items)
     codes, data, blocks, done = [], [], [], 0
