@@ -23,7 +23,8 @@ from tools import verify_ewr
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "tools" / "verify_ewr.py"
 VECTORS = ROOT / "tests" / "vectors"
-ENTRIES = json.loads((VECTORS / "manifest.json").read_text("utf-8"))["vectors"]
+MANIFEST = json.loads((VECTORS / "manifest.json").read_text("utf-8"))
+ENTRIES = [entry for entry in MANIFEST["vectors"] if entry["file"].endswith(".ewr")]
 OWNER = Owner()
 
 

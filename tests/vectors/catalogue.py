@@ -1,0 +1,376 @@
+"""All vectors, each with what has to be said of it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from host import maker
+from host.maker import PAGE, Device, Owner, Recording
+from vectors.workshop import (
+    OWNER,
+    Vector,
+    fields,
+    flip,
+    least,
+    middle,
+    note_changed,
+    resigned,
+    sealed_body,
+    short,
+    with_header,
+)
+
+_VECTORS: list[Vector] = []
+
+
+def _add(
+    name: str,
+    about: str,
+    expect: str,
+    recording: Recording | bytes,
+    answers: tuple[str | None, str | None],
+    exits: tuple[int, int],
+    **more: object,
+) -> None:
+    key = b""
+    if isinstance(recording, Recording):
+        try:
+            key = OWNER.open_envelope(recording.envelope)
+        except Exception:
+            assert answers[0] is None or exits[0], name
+        recording = recording.bytes()
+    _VECTORS.append(Vector(name, about, expect, recording, *answers, *exits, key, **more))  # type: ignore[arg-type]
+
+
+_OK, _SEALED = (0, 0), (0, 0)
+_BAD = (13, 13)
+_PART = (4, 4)
+_WHOLE = ("intact", "complete")
+
+
+def _good() -> None:
+    recording, samples = short()
+    _add("ok-short", "the least that is whole; the worked example", "ok", recording, _WHOLE, _OK, samples=samples)
+    recording, samples = middle()
+    _add("ok-checkpoint-between", "a running checkpoint in it", "ok", recording, _WHOLE, _OK, samples=samples)
+    recording, samples = maker.begin(owners=[Owner(2), OWNER, Owner(3)])
+    recording.finish()
+    _add("ok-three-recipients", "three stanzas in the envelope", "ok", recording, _WHOLE, _OK, samples=samples)
+    recording, samples = maker.begin(owners=[OWNER])
+    for number in range(1, 14):
+        part = maker.tone(20, number)
+        recording.sound(part)
+        samples += part
+        if number == 12:
+            recording.checkpoint(n=5)  # as if it had taken that long to sign
+    recording.finish()
+    _add("ok-many-leaves", "one checkpoint 9 leaves late", "ok", recording, _WHOLE, _OK, samples=samples)
+    recording, samples = maker.begin(owners=[OWNER])
+    part = maker.tone(15, 2)
+    recording.pcm(part)
+    recording.finish()
+    _add("ok-pcm", "codec 0", "ok", recording, _WHOLE, _OK, samples=samples + part)
+    recording, samples = maker.begin(owners=[OWNER])
+    events = maker.event(7, maker.mono(500), b"\1\1") + maker.event(8, maker.mono(500), struct.pack("<H", 3911))
+    events += maker.event(9, maker.mono(500), b"\1" + bytes(range(32)))
+    events += maker.mark(500) + maker.mark(510, 2) + maker.mark(520, 3)
+    part = maker.tone(100, 3)
+    recording.sound(part, maker.rice, events=events + maker.event(200, maker.mono(530), b"later") + maker.muted(600))
+    recording.page(lost_before=480_000)
+    tail = maker.tone(50, 4)
+    recording.sound(tail, maker.rice, lost_before=1000, events=maker.unmuted(481_600))
+    recording.finish()
+    samples += part + [0] * 481_000 + tail
+    _add("ok-every-event", "each event, one of a later version, a mute", "ok", recording, _WHOLE, _OK, samples=samples)
+    recording, samples = short()
+    recording.file += [maker.normal(2, device=Device(5))[0].file[2], bytes(PAGE)]
+    data = recording.bytes() + b"EWR1 and less than a page"
+    about = "pages of another recording, zeros and a part of a page behind the end"
+    key = OWNER.open_envelope(recording.envelope)
+    _add("ok-unused-space", about, "ok", data, _WHOLE, _OK, samples=samples)
+    _VECTORS[-1].key = key
+    device = Device()
+    short(device=device)
+    recording, samples = short(device=device)
+    about = "number 2 of the device of ok-short, which it names as the one before it"
+    _add("ok-second", about, "ok", recording, _WHOLE, _OK, samples=samples, beside=["ok-short"])
+
+
+def _headers() -> None:
+    def both(at: int, value: int) -> Callable[[bytearray], None]:
+        def change(page: bytearray) -> None:
+            page[at] = value
+
+        return change
+
+    refused = (None, None)
+    about = "one bit of page 0; the copy in checkpoint 0 is good, and everything can still be opened"
+    for name, at in (("magic", 1), ("id", 20), ("device", 80), ("device-tag", 4090)):
+        recording = flip(least()[0], 0, at)
+        exits = (13, 13)
+        _add(f"header-{name}-flipped", about, "header failure", recording, ("damaged", "complete"), exits)
+    recording = flip(flip(least()[0], 0, 130), 1, 600)
+    _add("header-and-copy-flipped", "page 0 and its copy are both spoilt", "header failure", recording, refused, _BAD)
+    made = (
+        ("suite", "suite 2, in every page", 5, 2, (14, 14)),
+        ("reserved", "byte 6 is not zero", 6, 1, _BAD),
+        ("number-0", "number 0", 28, 0, _BAD),
+        ("prev-of-1", "number 1 that names a recording before it", 36, 1, _BAD),
+        ("padding", "a byte that is not zero behind the envelope", 1000, 1, _BAD),
+        ("envelope-length", "an envelope one byte too short", 100, 231, _BAD),
+        ("envelope-stanza", "another stanza than X25519", 102 + 25, ord("Y"), _BAD),
+        ("envelope-version", "another version of age", 102 + 20, ord("2"), _BAD),
+    )
+    for name, about, at, value, exits in made:
+        recording = with_header(both(at, value))
+        if name == "suite":
+            recording.file = [page[:5] + b"\2" + page[6:] for page in recording.file]
+        _add(f"header-{name}", f"{about}; sealed and signed over it", "header failure", recording, refused, exits)
+    device = Device()
+    device.public = bytes(32)
+    recording = Recording(device, [OWNER])
+    recording.finish()
+    about = "a device key of small order, by which anybody can sign"
+    _add("header-weak-key", about, "header failure", recording, ("not intact", "not complete"), _BAD)
+    recording = Recording(Device(), [OWNER, Owner(2), Owner(3), Owner(4)])
+    recording.finish()
+    _add("header-four-recipients", "four stanzas", "header failure", recording, refused, _BAD)
+    _add("no-recording", "a WAV file", "no recording", b"RIFF" + bytes(6000), refused, (14, 14))
+
+
+def _bodies() -> None:
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.body(fields().ljust(4016, b"\0"), wrong_tag=True)
+    recording.finish()
+    bad = ("not intact", "not complete")
+    about = "leaf 2 is signed and has a tag that the key does not give; nobody sees it without the key"
+    _add("tag-wrong", about, "tag failure", recording, bad, (13, 0))
+    bodies = (
+        ("padding", "the last byte of the body is not zero", fields().ljust(4015, b"\0") + b"\1"),
+        ("flags", "a flag", fields(flags=1)),
+        ("reserved", "the last field is not zero", fields(zero=1)),
+        ("too-long", "events and audio longer than the page", fields(n_events=3000, n_audio=3000)),
+        ("pcm-length", "3 samples in 4 bytes", fields(samples=3, n_audio=4)),
+        ("codec", "codec 9", fields(codec=9)),
+        ("jumps-on", "one sample too far on, none said to be lost", fields(501)),
+        ("jumps-back", "one sample twice", fields(499)),
+        ("event-short", "an event whose length is under 8", fields(n_events=2) + b"\1\1"),
+        ("event-fields", "a MARK without its fields", fields(n_events=10) + maker.event(1, 0)),
+        ("event-end", "an event that runs past event_bytes", fields(n_events=10) + b"\xc8\x20" + bytes(40)),
+    )
+    for name, about, plain in bodies:
+        _add(f"body-{name}", f"sealed and signed: {about}", "body failure", sealed_body(plain), bad, (13, 0))
+    recording = Recording(Device(), [OWNER])
+    recording.sound(maker.tone(30), lost_before=10)
+    recording.finish()
+    about = "sealed and signed: page 1 begins at sample 10"
+    _add("body-begins-late", about, "body failure", recording, bad, (13, 0))
+
+
+def _leaves() -> None:
+    damaged, bad = ("damaged", "not complete"), ("not intact", "not complete")
+    for name, at in (("number", 9), ("id", 12), ("body", 2000), ("tag", 4050), ("device-tag", 4090)):
+        _add(f"leaf-{name}-flipped", "one bit of leaf 2", "tree failure", flip(short()[0], 3, at), damaged, _BAD)
+    recording = short()[0]
+    recording.file[3] = short(device=Device(7))[0].file[3]
+    _add("leaf-foreign", "leaf 2 of another device in its place", "tree failure", recording, damaged, _BAD)
+    recording = short()[0]
+    recording.file[2], recording.file[3] = recording.file[3], recording.file[2]
+    _add("leaf-swapped", "leaves 1 and 2 swapped", "tree failure", recording, bad, _BAD)
+    recording = short()[0]
+    recording.file.insert(3, recording.file[2])
+    _add("leaf-doubled", "leaf 1 twice", "tree failure", recording, bad, _BAD)
+    recording = short()[0]
+    recording.file.append(recording.file[2])
+    _add("leaf-behind-the-end", "leaf 1 again, behind the final note", "tree failure", recording, bad, _BAD)
+    recording = least()[0]
+    recording.file.insert(3, recording.file[0])
+    _add("header-doubled", "the header again among the pages", "tree failure", recording, bad, _BAD)
+    recording = short()[0]
+    del recording.file[2]
+    _add("cut-short-inside", "leaf 1 taken out", "cut short", recording, ("damaged", "cut short"), _BAD)
+
+
+def _checkpoints() -> None:
+    damaged, bad = ("damaged", "complete"), ("not intact", "not complete")
+    for name, at in (("p", 28), ("list", 370), ("range", 400), ("padding", 4095)):
+        recording = flip(middle()[0], 3, at)
+        about = "one bit of the running checkpoint; its note holds and the leaves fit it"
+        _add(f"checkpoint-{name}-flipped", about, "tree failure", recording, damaged, _BAD)
+    recording = middle()[0]
+    del recording.file[3]
+    _add("checkpoint-removed", "the running checkpoint taken out", "tree failure", recording, bad, _BAD)
+    recording = middle()[0]
+    recording.file.insert(5, recording.file[3])
+    _add("checkpoint-older-again", "the running checkpoint again, later", "tree failure", recording, bad, _BAD)
+    recording = middle()[0]
+    recording.file[-1] = recording.file[3]
+    about = "the running checkpoint again in place of the end"
+    _add("checkpoint-older-last", about, "tree failure", recording, ("not intact", "unfinished"), _BAD)
+    recording = least()[0]
+    del recording.file[1]
+    _add("checkpoint-0-removed", "no checkpoint 0", "tree failure", recording, bad, _BAD)
+    recording = middle()[0]
+    recording.file[1:3] = [recording.file[2], recording.file[1]]
+    _add("checkpoint-0-late", "checkpoint 0 behind leaf 1", "tree failure", recording, bad, _BAD)
+    recording = short()[0]
+    recording.file = [page for page in recording.file if page[4] != 3]
+    _add("checkpoints-removed", "the sealing taken out", "tree failure", recording, bad, _BAD)
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.page()
+    recording.checkpoint("end", n=2)
+    about = "a final checkpoint that leaves the last page out"
+    _add("checkpoint-final-short", about, "tree failure", recording, bad, _BAD)
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.checkpoint()
+    recording.checkpoint()
+    recording.checkpoint("end")
+    _add(
+        "checkpoint-empty",
+        "a running checkpoint that lists no leaf",
+        "tree failure",
+        recording,
+        ("damaged", "not complete"),
+        _BAD,
+    )
+
+
+def _signatures() -> None:
+    damaged = ("damaged", "not complete")
+    expect = "signature failure"
+
+    def add(name: str, about: str, recording: Recording) -> None:
+        _add(f"note-{name}", f"checkpoint 0: {about}", expect, recording, damaged, _BAD)
+
+    add("flipped", "one bit of the signature", flip(least()[0], 1, 320))
+    add("root-flipped", "one character of the root", flip(least()[0], 1, 34 + 80))
+    add("other-key", "signed by another device under its own name", note_changed(_by_thief))
+    add("other-key-same-name", "signed by another key under this device's name", note_changed(_in_our_name))
+    add("two-signatures", "a second signature line", note_changed(lambda r, n: n + n.split(b"\n\n")[1]))
+    add("base64", "root in base64 with stray bits", note_changed(_stray_bits))
+    add("order", "lines in another order, and signed so", resigned("seq 1\nstate running\n", "state running\nseq 1\n"))
+    add("number", "another recording's number, and signed so", resigned("seq 1\n", "seq 2\n"))
+    add("prev", "another recording before it, and signed so", resigned("prev AAAA", "prev BAAA"))
+    add("count", "covers one leaf more than the page says", resigned("\n1\n", "\n2\n"))
+    add("zero", "a count with a leading zero, and signed so", resigned("\n1\n", "\n01\n"))
+    add("seen", "`seen` in a running note, and signed so", resigned("AAA=\n", "AAA=\nseen 1\n"))
+    add("kind", "a status where a checkpoint belongs", resigned("/checkpoint/", "/status/"))
+    add("line-ends", "CR LF", resigned("\n1\n", "\r\n1\r\n"))
+
+
+def _by_thief(recording: Recording, note: bytes) -> bytes:
+    return Device(2).sign(note.split(b"\n\n")[0] + b"\n")
+
+
+def _in_our_name(recording: Recording, note: bytes) -> bytes:
+    thief = Device()
+    thief.key = Device(2).key
+    return thief.sign(note.split(b"\n\n")[0] + b"\n")
+
+
+def _stray_bits(recording: Recording, note: bytes) -> bytes:
+    lines = note.split(b"\n\n")[0].split(b"\n")
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    lines[2] = lines[2][:42] + bytes([alphabet[alphabet.index(lines[2][42]) | 1]]) + b"="
+    return recording.device.sign(b"\n".join(lines) + b"\n")
+
+
+def _ends() -> None:
+    recording = short()[0]
+    del recording.file[-1]
+    _add("unfinished", "no final note", "unfinished", recording, ("intact", "unfinished"), _PART)
+    data = short()[0].bytes()[: -PAGE - 1000]
+    _add("unfinished-torn", "the last page torn", "unfinished", data, ("intact", "unfinished"), _PART)
+    _VECTORS[-1].key = _VECTORS[-2].key
+    recording = flip(least()[0], -1, 330)
+    about = "one bit in the signature of the end: no end at all, told as debris"
+    _add("unfinished-end-unsigned", about, "unfinished", recording, ("intact", "unfinished"), _PART)
+    recording = least()[0]
+    recording.file[-1] = recording.file[-2]
+    about = "a leaf twice behind the last checkpoint"
+    _add("unfinished-doubled", about, "tree failure", recording, ("not intact", "unfinished"), _BAD)
+    for state, seen in (("recovered", 1), ("damaged", 9)):
+        recording, _ = maker.begin(owners=[OWNER])
+        recording.sound(maker.tone(300, 2), maker.rice)
+        recording.checkpoint(state, seen=seen)
+        about = {"recovered": "closed after a power cut", "damaged": "fewer pages found than were sealed"}[state]
+        _add(state, about, state, recording, ("intact", state), _PART)
+        if state == "recovered":
+            recording.file.insert(-1, b"\xff" * PAGE)
+            about = "a torn page before the note of the recovery"
+            _add("recovered-torn", about, state, recording, ("intact", state), _PART)
+            del recording.file[-2]
+            flip(recording, -1, 420)
+            about = "one bit in the list of the recovery's checkpoint"
+            _add("recovered-flipped", about, "tree failure", recording, ("damaged", state), _BAD)
+    recording = Recording(Device(), [OWNER])
+    recording.checkpoint("recovered", seen=0)
+    about = "power was cut before the first page of sound"
+    _add("recovered-header-alone", about, "recovered", recording, ("intact", "recovered"), _PART)
+    for name, events in (
+        ("none", b""),
+        ("twice", maker.stop(500) * 2),
+        ("not-last", maker.stop(500) + maker.mark(400)),
+    ):
+        recording, _ = maker.begin(owners=[OWNER])
+        recording.page(events=events)
+        recording.checkpoint("end")
+        _add(f"stop-{name}", "how STOP stands", "not complete", recording, ("intact", "not complete"), (4, 0))
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.sound(maker.tone(50), lost_before=777, events=maker.lost(500, 777))
+    recording.finish()
+    _add("lost-samples", "777 samples lost, and said so", "not continuous", recording, _WHOLE, (4, 0))
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.sound(maker.tone(50), late_us=9_000)
+    recording.finish()
+    _add("time-jumps", "9 ms more than samples account for", "not continuous", recording, _WHOLE, (4, 0))
+
+
+def _chain() -> None:
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.checkpoint("recovered", seen=2)
+    about = "another end of the recording in ok-short: whoever signed both had an older journal, or a copied key"
+    _add("rollback", about, "rollback", recording, ("intact", "cut short"), (13, 13), beside=["ok-short"])
+    recording, _ = short(seed=9)
+    about = "another recording with the number of ok-short"
+    _add("rollback-other", about, "rollback", recording, _WHOLE, (13, 13), beside=["ok-short"])
+    device = Device(seq=1, prev=bytes(31) + b"\1")
+    recording, _ = short(device=device)
+    about = "number 2 of the device of ok-short, which names another recording before it"
+    _add("prev-broken", about, "rollback", recording, _WHOLE, (13, 13), beside=["ok-short"])
+    recording, _ = short()
+    del recording.file[-1]
+    about = "ok-short without its end, although the next recording names that end"
+    _add("cut-short-by-chain", about, "cut short", recording, ("intact", "cut short"), _PART, beside=["ok-second"])
+
+
+def _excerpts() -> None:
+    """ok-short with leaf 1 disclosed and leaf 2, which holds STOP, withheld."""
+    recording, _ = short()
+    begin = struct.pack("<4sI", b"EWRB", 1) + recording.file[0] + recording.file[-1]
+    shown = b"\1" + recording.page_keys[1] + recording.file[2]
+    hidden = b"\0" + recording.hashes[2]
+    good = begin + shown + hidden
+    states = ("intact", "sealed as end; an excerpt")
+    _add("ok-excerpt", "leaf 1 disclosed, leaf 2 withheld", "ok", good, states, (4, 4), suffix="ewd")
+    bad = ("not intact", "not complete")
+
+    def add(name: str, about: str, data: bytes) -> None:
+        _add(f"excerpt-{name}", about, "excerpt failure", data, bad, (13, 13), suffix="ewd")
+
+    add("key", "one bit of the page key", begin + b"\1" + bytes([shown[1] ^ 1]) + shown[2:] + hidden)
+    add(
+        "page", "one bit of the disclosed page", begin + shown[:2000] + bytes([shown[2000] ^ 1]) + shown[2001:] + hidden
+    )
+    add("hash", "one bit of the withheld hash", begin + shown + b"\0" + bytes([hidden[1] ^ 1]) + hidden[2:])
+    add("short", "the withheld hash is not there", begin + shown)
+    add("behind", "one byte behind its end", good + b"\0")
+
+
+def vectors() -> list[Vector]:
+    """All of them, in the order of the manifest."""
+    _VECTORS.clear()
+    for part in (_good, _headers, _bodies, _leaves, _checkpoints, _signatures, _ends, _chain, _excerpts):
+        part()
+    return list(_VECTORS)
