@@ -88,7 +88,15 @@ class Answers:
     def add_entropy(self, data: bytes) -> None:
         from recorder import readiness
 
-        readiness.stir(self._session, data)
+        session = self._session
+        had_none = session.drbg is None
+        try:
+            readiness.stir(session, data)
+        except EntropyFault as error:
+            session.fault(error)
+            raise
+        if had_none:
+            session.trouble = ""  # it had no numbers to draw from; now it has
 
     def pair(self, request: "Request") -> "Identity":
         """Make this recorder's keys and keep them; the link has checked that the button is held and nobody was paired."""

@@ -41,7 +41,10 @@ def wake(session: "Session") -> None:
 def stir(session: "Session", data: "bytes | bytearray") -> None:
     """Make the generator anew over the seed in flash, fresh reads and `data`, and replace the seed. Raises EntropyFault."""
     seeds = Seeds()
-    drbg = randomness.gather(seeds.current(), data)
+    seed = seeds.current()
+    if session.identity is not None and not seed and not data:
+        raise EntropyFault("the seed is gone: the next sync brings a new one")
+    drbg = randomness.gather(seed, data)
     if session.drbg is not None:
         drbg.reseed(session.drbg.generate(32))
     if session.identity is not None or data:

@@ -20,6 +20,8 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from recorder.capture import Capture
     from recorder.primer import Primed
     from recorder.store.journal import Journal
@@ -63,7 +65,10 @@ class Meta:
 class Running:
     """One recording from the switch to its final note: `start`, `step` until `done`. A CardError ends it unfinished."""
 
-    def __init__(self, primed: "Primed", capture: "Capture", journal: "Journal") -> None:
+    def __init__(
+        self, primed: "Primed", capture: "Capture", journal: "Journal", meanwhile: "Callable[[], bool]"
+    ) -> None:
+        """`meanwhile` is called in every wait of the card: it takes sound and hears the person."""
         self.seq = primed.header.seq
         self.recording_id = primed.header.recording_id
         self.done = False
@@ -78,13 +83,14 @@ class Running:
         self._capture = capture
         self._queue = capture.queue
         self._journal = journal
+        self._meanwhile = meanwhile
         self._indicated = -1
 
     def start(self, meta: Meta) -> None:
         """Take sound at once, then bring journal, page 0 and checkpoint 0 to where they belong."""
         self._started = self._checkpointed = self._checked = self._battery_said = clock.ticks_ms()
         self._capture.begin(self._header.sealer)
-        card.pump = self._capture.pump
+        card.pump = self._meanwhile
         header = self._header
         self._journal.append(entries.OPEN, self.seq, header.recording_id + sha256(header.page) + header.prev)
         self._say(meta)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _RECORDING_TURN_MS = const(32)  # half a FLAC block
 _IDLE_TURN_MS = const(40)
+_LISTEN_MS = const(20)
 _RETRY_MS = const(2000)
 _RETRY_FULL_MS = const(60_000)
 _REMIND_MS = const(60_000)
@@ -228,17 +229,31 @@ class Session:
         self.indicator.show(indicator.RECORDING)
         self.indicator.buzz(indicator.START)
         self._warned = 0
-        self._reminded = self._started = clock.ticks_ms()
-        self.running = recording = Running(primed, self.capture, self.journal)
+        self._reminded = self._started = self._listened = clock.ticks_ms()
+        self.running = recording = Running(primed, self.capture, self.journal, self._meanwhile)
         try:
             recording.start(meta)
         except RecorderError as error:
             self._fail(recording, error)
 
-    def _record(self, recording: Running) -> None:
-        if not switch.is_on():
+    def _meanwhile(self) -> bool:
+        """In every wait of the card: sound first, then the person. A mute or the switch counts when it is meant, stall or not."""
+        if self.capture.pump():
+            return True
+        if clock.since_ms(self._listened) >= _LISTEN_MS:
+            self._listened = clock.ticks_ms()
+            self._take_gestures()
+            self._obey_switch()
+            self.indicator.step()
+        return False
+
+    def _obey_switch(self) -> None:
+        if self.running is not None and not switch.is_on():
             self._switch_was_on = False
-            recording.stop(running.SWITCH)
+            self.running.stop(running.SWITCH)
+
+    def _record(self, recording: Running) -> None:
+        self._obey_switch()
         try:
             recording.step()
         except CardError as error:

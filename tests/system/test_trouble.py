@@ -222,3 +222,52 @@ def test_a_stuck_random_source_is_a_fault_and_no_key_is_made(paired: Paired, tap
         recorder.run("4:on", settle=8)
         assert buzzes(recorder, 4, 5) == 3
         assert paired.items(recorder, tmp_path) == []
+
+
+def test_off_the_record_counts_at_once_though_the_card_stalls(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+    """Guards a mute that took effect only when a stalled card let the main loop go on."""
+    with paired.recorder(tmp_path, tape) as recorder:
+        # The button is held from second 1 on; when that comes to mean "off the record", at 4, the card has stalled.
+        recorder.run(f"{_ON}:on {_ON + 1}:mute {_ON + 3}:stall=2500 {_ON + 14}:off", settle=4)
+        (item,) = paired.items(recorder, tmp_path)
+    assert item.verdict is not None and item.verdict.intact.ok
+    stored = [gap for gap in item.verdict.gaps if gap.reason == "muted"]
+    assert len(stored) == 1
+    assert stored[0].sample / RATE_HZ == pytest.approx(4.0, abs=0.15)
+
+
+def test_the_switch_counts_at_once_though_the_card_stalls(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+    with paired.recorder(tmp_path, tape) as recorder:
+        recorder.run(f"{_ON}:on {_ON + 3}:stall=2500 {_ON + 4}:off", settle=5)
+        (item,) = paired.items(recorder, tmp_path)
+    assert item.verdict is not None and item.verdict.exit_code == 0
+    assert item.verdict.duration_s == pytest.approx(4.0, abs=0.1)
+
+
+def test_what_else_lies_on_the_card_does_not_stop_the_recorder(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+    """Guards names that are no UTF-8 and a directory entry that lies about a size: neither may crash the start or the sync."""
+    with paired.recorder(tmp_path, tape) as recorder:
+        recorder.run(f"{_ON}:on {_ON + 2}:off", settle=4)
+        recorder.power_off()
+        note = tmp_path / "note.txt"
+        note.write_text("not ours")
+        subprocess.run(["mcopy", "-i", str(recorder.card), str(note), "::CAFE.TXT"], check=True)
+        image = bytearray(recorder.card.read_bytes())
+        image[image.index(b"CAFE    TXT") + 3] = 0x90  # É in code page 437
+        entry = image.index(b"EW000001EWR")
+        image[entry + 28 : entry + 32] = b"\xff" * 4
+        recorder.card.write_bytes(image)
+        assert recorder.run(f"8:on {8 + 2}:off", settle=4) == "done"
+        assert not [e for e in recorder.events() if e["what"] in ("crash", "fault")]
+        starts = [e for e in recorder.events() if e["what"] == "mic" and e["value"] == "start"]
+    assert len(starts) == 2
+
+
+def test_a_recorder_whose_seed_is_gone_makes_no_key(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+    with paired.recorder(tmp_path, tape) as recorder:
+        flash = bytearray(recorder.flash.read_bytes())
+        flash[2 * 4096 : 4 * 4096] = b"\xff" * 8192
+        recorder.flash.write_bytes(flash)
+        recorder.run("4:on", settle=8)
+        assert buzzes(recorder, 4, 5) == 3
+        assert paired.items(recorder, tmp_path) == []

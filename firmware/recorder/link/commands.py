@@ -48,6 +48,8 @@ _BEACON_BYTES = const(33)  # u8 kind, then what was public: a hash
 _ENTROPY_MIN = const(32)
 _ENTROPY_MAX = const(64)
 _CLOCK_AGE_US = const(10_000_000)  # a probe older than this binds nothing
+_YEAR_2000_S = 946684800
+_YEAR_2200_S = 7258118400
 _SOURCE_HOST = const(1)
 
 
@@ -193,7 +195,7 @@ class Commands:
             raise LinkError(MALFORMED, "CLOCK malformed")
         mono_us, utc_us, error_us = unpack_from("<QqI", payload, 0)
         age = clock.now_us() - mono_us
-        if not 0 <= age <= _CLOCK_AGE_US or utc_us <= 0:
+        if not 0 <= age <= _CLOCK_AGE_US or not _YEAR_2000_S <= utc_us // 1_000_000 < _YEAR_2200_S:
             raise LinkError(MALFORMED, "CLOCK out of date")
         self._host.set_clock(utc_us + age, error_us, _SOURCE_HOST)
         self._link.answer(request, CLOCK, 0)

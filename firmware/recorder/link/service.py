@@ -128,9 +128,15 @@ class Link:
             if self.is_recording():
                 self._commands.cancel(BUSY, "busy: recording")
             else:
-                self._commands.stream()
+                self._stream()
             return True
         return worked
+
+    def _stream(self) -> None:
+        try:
+            self._commands.stream()
+        except Exception as error:  # whatever the card holds, the main loop goes on
+            self._commands.cancel(FAULT, "fault: " + type(error).__name__)
 
     def release(self) -> None:
         """Give back the memory of the idle set: called before a recording starts. The session stays."""
@@ -308,7 +314,9 @@ class Link:
         identity = self.host.identity
         answer = memoryview(self.raw)[2 : 2 + PROOF_BYTES]
         # Never paired looks like a wrong proof: a stranger is not told which.
-        if identity is None or not self.channel.prove(identity.link_secret, proof, answer):
+        # Never paired takes as long, too.
+        secret = bytes(32) if identity is None else identity.link_secret
+        if not self.channel.prove(secret, proof, answer) or identity is None:
             self._drop()
             self.refuse(request, DENIED, "denied", sealed=False)
             return

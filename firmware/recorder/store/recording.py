@@ -11,7 +11,7 @@ from micropython import const
 from uctypes import PTR, UINT8, bytearray_at, sizeof
 
 from recorder.errors import CardError
-from recorder.store.volume import PAGE_BYTES
+from recorder.store.volume import MOST_PAGES, PAGE_BYTES
 
 try:
     from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _AHEAD_PAGES = const(2048)  # 8 MiB
 _LOW_PAGES = const(512)  # 2 MiB
 _LEAST_PAGES = const(256)  # 1 MiB: less is no recording
-_MOST_PAGES = const(524032)  # 2 GiB less 1 MiB: an offset is a signed 32-bit number on the chip
 _EIO = const(5)
 _POINTER_BYTES = sizeof({"pointer": (PTR | 0, UINT8)})
 
@@ -65,7 +64,7 @@ class RecordingFile:
             volume.fail(error)
         self._most = self._allocated
         if self._allocated == _AHEAD_PAGES:
-            self._most = min(_AHEAD_PAGES + volume.measure(), _MOST_PAGES)
+            self._most = min(_AHEAD_PAGES + volume.measure(), MOST_PAGES)
         if self._most < _LEAST_PAGES:
             self.abandon()
             volume.remove(seq)
@@ -98,7 +97,7 @@ class RecordingFile:
         self._check()
         before = self._allocated
         try:
-            self._take(min(_AHEAD_PAGES, _MOST_PAGES - before) * PAGE_BYTES, 1)
+            self._take(min(_AHEAD_PAGES, MOST_PAGES - before) * PAGE_BYTES, 1)
         except OSError as error:
             self._volume.fail(error)
         if self._allocated - before < _AHEAD_PAGES:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from recorder.hal.card import Card
 
 PAGE_BYTES = const(4096)
+# 2 GiB less 1 MiB: an offset is a signed 32-bit number on the chip, whatever a directory entry says.
+MOST_PAGES = const(524032)
 
 _BLOCK_BYTES = const(512)
 # Microsoft's FAT32 File System Specification 1.03: boot sector, and the partition table of an MBR
@@ -94,9 +96,10 @@ class Volume:
         """Sequence numbers of the files in the root directory, ascending. A prepared file is among them."""
         found = []
         try:
-            for entry in self.fat.ilistdir(""):
+            # As bytes: somebody else's file may have a name that is no UTF-8.
+            for entry in self.fat.ilistdir(b""):
                 text = entry[0].upper()
-                if len(text) == 12 and text[:2] == "EW" and text[8:] == ".EWR" and text[2:8].isdigit():
+                if len(text) == 12 and text[:2] == b"EW" and text[8:] == b".EWR" and text[2:8].isdigit():
                     found.append(int(text[2:8]))
         except OSError as error:
             self.fail(error)
@@ -110,7 +113,7 @@ class Volume:
     def pages(self, seq: int) -> int:
         """Whole pages of the file by its directory entry, 0 if there is none. Space allocated ahead counts until it is closed."""
         stat = self._stat(seq)
-        return 0 if stat is None else stat[6] // PAGE_BYTES
+        return 0 if stat is None else min(stat[6] // PAGE_BYTES, MOST_PAGES)
 
     def _stat(self, seq: int) -> "Any":
         try:
@@ -127,6 +130,8 @@ class Volume:
                 self.forget()
                 self._reader = self.fat.open(name(seq), "rb")
                 self._seq = seq
+            if page >= MOST_PAGES:
+                raise CardError(CardError.FAILED)
             self._reader.seek(page * PAGE_BYTES)
             if self._reader.readinto(into) != len(into):
                 raise CardError(CardError.FAILED)
