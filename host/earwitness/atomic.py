@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -47,7 +46,7 @@ def _alive(pid: int) -> bool:
 
 
 def _hidden(path: Path) -> Path:
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_LEFTOVER_SUFFIX}")
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}{_LEFTOVER_SUFFIX}")
     _in_work.add(hidden)
     return hidden
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _VERSION: Final = 2
 
@@ -51,6 +53,8 @@ class Index:
         self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
+        import sqlite3
+
         try:
             return self._connect()
         except sqlite3.DatabaseError:  # damaged: it is only a copy
@@ -58,6 +62,8 @@ class Index:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
+        import sqlite3
+
         db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()

@@ -10,8 +10,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 _APP = "earwitness"
 EXCERPT_SUFFIX: Final = ".ewd"
 
@@ -27,19 +25,25 @@ def _private(path: Path) -> Path:
     return path
 
 
+def _standard(kind: str) -> Path:
+    from platformdirs import PlatformDirs
+
+    return Path(getattr(PlatformDirs(_APP, appauthor=False), f"user_{kind}_dir"))
+
+
 def library_dir() -> Path:
     """Recordings and what belongs to each of them."""
     home = home_override()
-    return _private(home / "library" if home else Path(platformdirs.user_documents_dir()) / "Earwitness")
+    return _private(home / "library" if home else _standard("documents") / "Earwitness")
 
 
 def config_dir() -> Path:
     """The owner's key (unless a keyring holds it) and settings."""
     home = home_override()
-    return _private(home / "config" if home else Path(platformdirs.user_config_dir(_APP, appauthor=False)))
+    return _private(home / "config" if home else _standard("config"))
 
 
 def state_dir() -> Path:
     """Paired recorders, the index, the record of the last fault: nothing that a person would copy by hand."""
     home = home_override()
-    return _private(home / "state" if home else Path(platformdirs.user_state_dir(_APP, appauthor=False)))
+    return _private(home / "state" if home else _standard("state"))

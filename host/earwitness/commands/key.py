@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from earwitness.commands import _recovery
 from earwitness.console import command, console
 from earwitness.errors import UsageError
-from earwitness.identity import Identity
 from earwitness.keystore import Kept, KeyInfo, Keystore
+
+if TYPE_CHECKING:
+    from earwitness.identity import Identity
 
 app = typer.Typer(help="The key that opens your recordings.", no_args_is_help=True)
 
@@ -51,6 +53,8 @@ def make(sheet: Path | None, keep: str | None, plain: bool) -> Identity:
     store = Keystore()
     info = store.info()
     if info is None:
+        from earwitness.identity import Identity
+
         identity = Identity.generate()
         _store(store, identity, keep, plain, "unfinished")
     else:
@@ -115,6 +119,7 @@ def restore(
 ) -> None:
     """Bring the key back from the recovery sheet: type its 24 words, or its one line."""
     from earwitness import recovery_sheet
+    from earwitness.identity import Identity
 
     if file is not None:
         text = file.read_text("utf-8")
