@@ -171,6 +171,77 @@ def test_it_agrees_on_a_hundred_thousand_changed_files(tmp_path):
     check()
 
 
+# Files by somebody who holds every key, the device's too, and seals and signs whatever he likes.
+
+small = st.integers(-3, 3)
+step = st.one_of(
+    st.tuples(st.just("sound"), st.integers(1, 40)),
+    st.tuples(st.just("body"), st.sampled_from([500, 501, 499, 0]), st.integers(0, 3), st.integers(0, 2)),
+    st.tuples(
+        st.just("checkpoint"),
+        st.sampled_from(["running", "running", "end", "recovered", "damaged", "lost"]),
+        st.one_of(st.just(0), small),
+        st.one_of(st.just(0), small),
+        st.sampled_from([None, 0, 2]),
+    ),
+    st.tuples(st.just("checkpoint"), st.just("running"), st.just(0), st.just(0), st.none()),
+    st.tuples(st.sampled_from(["junk", "again", "stop", "tagless"])),
+)
+
+
+def made(steps: list) -> maker.Recording:  # type: ignore[type-arg]
+    recording, _ = maker.begin(owners=[OWNER])
+    for what, *rest in steps:
+        count = len(recording.hashes)
+        if what == "sound":
+            for number in range(rest[0]):
+                recording.page(events=maker.mark(recording.sample) if number % 7 == 1 else b"")
+        elif what == "body":
+            fields = maker.struct.pack("<QQHHHBBII", rest[0], 0, 0, rest[1], 0, 0, rest[2] // 2, 0, 0)
+            recording.body(fields.ljust(4016, b"\0"))
+        elif what == "checkpoint":
+            state, dn, dp, seen = rest
+            n, p = max(count + dn, 0), max(recording.covered + dp, 0)
+            if p <= n and n - p <= 66:
+                recording.checkpoint(state, n=n, p=p, seen=seen if state not in ("running", "end") or dn else None)
+        elif what == "junk":
+            recording.file.append(b"torn".ljust(PAGE, b"\x55"))
+        elif what == "again":
+            recording.file.append(recording.file[count % len(recording.file)])
+        elif what == "stop":
+            recording.page(events=maker.stop(recording.sample))
+        else:
+            recording.body(bytes(4016), wrong_tag=True)
+    return recording
+
+
+def agree_on_made(folder: Path, steps: list) -> None:  # type: ignore[type-arg]
+    recording = made(steps)
+    path = recording.write(folder / f"{next(COUNTER)}.ewr")
+    for owner, key in ((OWNER, OWNER.open_envelope(recording.envelope)), (None, None)):
+        assert by_script(path, key) == by_package(path, owner), path
+    path.unlink()
+
+
+def test_it_agrees_on_files_that_a_device_signed_and_should_not_have(tmp_path):
+    @settings(QUIET, max_examples=150)
+    @given(st.lists(step, max_size=8))
+    def check(steps):
+        agree_on_made(tmp_path, steps)
+
+    check()
+
+
+@pytest.mark.long
+def test_it_agrees_on_many_files_that_a_device_signed_and_should_not_have(tmp_path):
+    @settings(QUIET, max_examples=5_000)
+    @given(st.lists(step, max_size=10))
+    def check(steps):
+        agree_on_made(tmp_path, steps)
+
+    check()
+
+
 # As it is run.
 
 
