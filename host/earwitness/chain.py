@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from earwitness import note
+from earwitness import checkpoint, note
 from earwitness.errors import EarwitnessError
 from earwitness.note import Note
 from earwitness.page import Header
@@ -19,15 +19,18 @@ _ZERO32 = bytes(32)
 class Chain:
     """What the library knows of one device, this recording included or not.
 
-    `recordings`: seq to the set of (recording id, prev) of every header seen; `finals`: seq to the final notes seen
-    (whole signed notes, from files and from the freed notes that the device keeps); `freed`: seqs freed on the device
-    after they were synced; `newest`: highest seq the device has told of, `fresh` if a STATUS just signed says so.
+    `recordings`: seq to the set of (recording id, prev) of every header that the device has signed for (`signed_head`);
+    page 0 by itself is worth nothing, since anybody can write one. `finals`: seq to the final notes seen (whole signed
+    notes, from files and from the freed notes that the device keeps), checked here; `freed`: seqs freed on the device
+    after they were synced; `newest`: highest seq with a final note that the device has told of in a signed STATUS,
+    `newest_hash` the hash of that note; `fresh` if that STATUS was signed just now.
     """
 
     recordings: Mapping[int, frozenset[tuple[bytes, bytes]]] = field(default_factory=dict)
     finals: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     freed: frozenset[int] = frozenset()
     newest: int | None = None
+    newest_hash: bytes | None = None
     fresh: bool = False
 
     def finals_of(self, seq: int, device: bytes) -> list[Note]:
@@ -42,6 +45,28 @@ class Chain:
                 found.append(parsed)
         return found
 
+    def told_hash(self, seq: int) -> bytes | None:
+        """Hash of the final note of `seq` by the device's signed STATUS, if that is the one it was about."""
+        return self.newest_hash if self.newest == seq else None
+
+
+def signed_head(second: bytes, final: bytes, device: bytes, seq: int) -> tuple[bytes, bytes] | None:
+    """(recording id, prev) of recording `seq`, as far as `device` has signed them in its file.
+
+    second: the file's second page. Checkpoint 0 there carries a copy of page 0 and a signature over its leaf. Where it is
+    damaged, the note of the last page (`final`, empty if there is none) names both as well.
+    """
+    head: Header | Note
+    try:
+        head = checkpoint.header_copy(second)
+        device_there = head.device
+    except EarwitnessError:
+        try:
+            head, device_there = note.parse(final, device), device
+        except EarwitnessError:
+            return None
+    return (head.recording_id, head.prev) if (device_there, head.seq) == (device, seq) else None
+
 
 def cut_short(chain: Chain | None, header: Header, final: Note | None, leaves: int) -> str:
     """Why the chain proves that more was recorded than is here, or an empty string."""
@@ -52,6 +77,8 @@ def cut_short(chain: Chain | None, header: Header, final: Note | None, leaves: i
             return f"the recorder signed for {other.n - 1} pages of sound, and {max(leaves - 1, 0)} are here"
     if final is None and header.seq + 1 in chain.recordings:
         return "the recorder has closed this recording before it began the next, and that end is not here"
+    if final is None and header.seq <= (chain.newest or 0):
+        return "the recorder has told that it signed the end of this recording, and that end is not here"
     return ""
 
 
@@ -66,8 +93,17 @@ def in_sequence(chain: Chain | None, header: Header, final: Note | None) -> Answ
         return _conflict(
             f"There are two different recordings, or two different ends, with number {seq} of this device."
         )
+    told = chain.told_hash(seq)
+    if told and final and final.hash != told:
+        return _conflict(
+            f"The recorder itself has signed another end of recording {seq} than the one that is here: one of the two"
+            " was made with a copied key or an older journal."
+        )
     before = chain.finals_of(seq - 1, header.device)
-    if before and all(found.hash != header.prev for found in before):
+    told = chain.told_hash(seq - 1)
+    if told and header.prev != told:
+        return _conflict(f"Recording {seq} does not follow the recording {seq - 1} whose end the recorder has told of.")
+    if before and not told and all(found.hash != header.prev for found in before):
         return _conflict(f"Recording {seq} does not follow the recording {seq - 1} that is known of this device.")
     after = chain.recordings.get(seq + 1, frozenset())
     if final and any(prev != final.hash for _, prev in after):

@@ -1,4 +1,4 @@
-"""What this computer knows of the recordings around one: their headers, their signed ends, and the recorder's own word."""
+"""What this computer knows of the recordings around one: what the recorder signed in them, and its own word at sync."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from earwitness.errors import EarwitnessError
 from earwitness.library import Entry, read_header
 from earwitness.places import EXCERPT_SUFFIX
 
@@ -19,7 +18,7 @@ _PAGE_BYTES: Final = 4096
 
 
 class Neighbours:
-    """Finds the chain of a recording among all that are here. Files are read only for numbers next to it."""
+    """Finds the chain of a recording among all that are here. Two pages are read of each file with a number next to it."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         from earwitness.devices import DeviceStore
@@ -31,7 +30,7 @@ class Neighbours:
 
     def of(self, item: Entry | Path) -> tuple[Chain, bytes | None]:
         """The chain around this recording, and its recorder's key if this computer is paired with it."""
-        from earwitness.chain import Chain
+        from earwitness.chain import Chain, signed_head
 
         if isinstance(item, Entry):
             device, seq = item.row.device_key, item.seq
@@ -45,25 +44,28 @@ class Neighbours:
         recordings, finals = {}, {}
         for number in (seq - 1, seq, seq + 1):
             paths = self._paths.get((device, number), [])
-            heads = frozenset(head for path in paths if (head := _head(path)) is not None)
-            notes = frozenset(text for path in paths if (text := _last_note(path)))
+            seen = [(_second_page(path), _last_note(path)) for path in paths]
+            found = (signed_head(second, last, bytes.fromhex(device), number) for second, last in seen)
+            heads = frozenset(head for head in found if head)
+            notes = frozenset(last for _, last in seen if last)
             if heads:
                 recordings[number] = heads
             if notes:
                 finals[number] = notes
         record = self._records.get(device)
-        newest = record.newest if record and record.newest else None
-        return Chain(recordings=recordings, finals=finals, newest=newest), record.public if record else None
+        if record is None:
+            return Chain(recordings, finals), None
+        newest, told = record.newest or None, bytes.fromhex(record.newest_hash) or None
+        return Chain(recordings, finals, newest=newest, newest_hash=told), record.public
 
 
-def _head(path: Path) -> tuple[bytes, bytes] | None:
-    from earwitness.container import Container
-
+def _second_page(path: Path) -> bytes:
     try:
-        header = Container(path).header
-    except (EarwitnessError, OSError):
-        return None
-    return header.recording_id, header.prev
+        with path.open("rb") as file:
+            file.seek(_PAGE_BYTES)
+            return file.read(_PAGE_BYTES)
+    except OSError:
+        return b""
 
 
 def _last_note(path: Path) -> bytes:
