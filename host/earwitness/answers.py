@@ -163,13 +163,13 @@ def _drift(timeline: Timeline) -> tuple[bool, str] | None:
     """Crystal against the clock, over the anchors inside: (within bounds, words)."""
     if len(timeline.clocks) < 2:
         return None
-    worst, allowed = 0, 0
     first = timeline.clocks[0]
+    found = []
     for clock in timeline.clocks[1:]:
         apart = abs((clock.utc_us - first.utc_us) - (clock.mono_us - first.mono_us))
         bound = first.error_us + clock.error_us + abs(clock.mono_us - first.mono_us) * _DRIFT_PPM // 1_000_000
-        if apart - bound > worst - allowed or not allowed:
-            worst, allowed = apart, bound
+        found.append((apart, bound))
+    worst, allowed = max(found, key=lambda pair: pair[0] - pair[1])
     words = (
         f"against the clock: at most {worst / 1000:.1f} ms apart, {allowed / 1000:.1f} ms allowed ({_DRIFT_PPM} ppm)"
     )

@@ -522,3 +522,13 @@ def test_a_changed_note_of_a_recovery_is_not_passed_off_as_torn(say, behind_note
 def test_a_recovery_cut_off_again_is_unfinished(say):
     for verdict in both(say, closed("recovered", seen=2).file[:-1]):
         assert verdict.complete.state == "unfinished" and verdict.exit_code == 4
+
+
+def test_a_clock_that_was_set_otherwise_is_not_hidden_by_a_later_one(say):
+    start = 1_760_000_000_000_000
+    exact = [maker.clock(0, start, 0), maker.clock(0, start + 10_000_000, 0), maker.clock(480, start + 30_000, 0)]
+    recording = Recording(Device(), [OWNER])
+    recording.sound(maker.tone(500), maker.rice, events=maker.meta() + b"".join(exact) + maker.stop(500))
+    recording.checkpoint("end")
+    verdict = say(recording.file)
+    assert verdict.continuous.ok is False and "sound and clock disagree" in verdict.continuous.reason
