@@ -150,5 +150,11 @@ class Answers:
             if begin[:4] == b"EWR1" and begin[68:100] == identity.public:
                 yield seq, bytes(begin[12:28]), volume.pages(seq), _FINAL, [mark[0] for mark in journal.marks(seq)]
 
+    def unpair(self) -> None:
+        """Erase the identity; the link has checked that the button is held."""
+        from recorder import readiness
+
+        readiness.unpair(self._session)
+
     def identify(self) -> None:
         self._session.indicator.buzz(indicator.WARN)

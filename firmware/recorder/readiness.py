@@ -3,9 +3,11 @@
 A first start, a start after a power cut and a card that was put back all take the same way: `prime`.
 """
 
-from recorder import randomness, running
+from micropython import const
+
+from recorder import indicator, randomness, running
 from recorder.errors import EntropyFault, IdentityFault, NotReady
-from recorder.hal import card, power, switch
+from recorder.hal import button, card, clock, power, switch
 from recorder.primer import Primed
 from recorder.session import SELF_TEST, battery_empty
 from recorder.store import journal as entries
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from recorder.session import Session
     from recorder.store.vault import Identity
 
+_RESET_MS = const(10_000)
+_RESET_TURN_MS = const(40)
+
 
 def wake(session: "Session") -> None:
     """What a power-up does once: identity, random numbers, what the last run left behind."""
@@ -36,6 +41,38 @@ def wake(session: "Session") -> None:
             session.boot_id = bytes(session.drbg.generate(16))
     except (IdentityFault, EntropyFault) as error:
         session.fault(error)
+    _reset_by_hand(session)
+
+
+def unpair(session: "Session") -> None:
+    """Erase who owns this recorder. What it recorded stays, for the key that it was sealed for; numbers go on."""
+    vault = Vault()
+    try:
+        vault.load()  # for the epoch
+    except IdentityFault:
+        pass  # damaged: the more reason to erase it
+    vault.erase()
+    session.identity = None
+    session.trouble = ""
+    session.forget_primed()
+
+
+def _reset_by_hand(session: "Session") -> None:
+    """The button held for ten seconds from the power-up on, the switch off: unpair, for who lost the computer.
+
+    Whoever can do this holds the recorder, and could overwrite its flash as well; nothing recorded can be heard by it.
+    """
+    began = clock.ticks_ms()
+    while button.is_down() and not switch.is_on():
+        if clock.since_ms(began) >= _RESET_MS:
+            unpair(session)
+            session.journal.append(entries.FAULT, 0, b"unpaired by hand")
+            session.indicator.buzz(indicator.MUTE)
+            return
+        power.feed()
+        session.indicator.show(indicator.WAIT)
+        session.indicator.step()
+        clock.idle(_RESET_TURN_MS)
 
 
 def stir(session: "Session", data: "bytes | bytearray") -> None:

@@ -93,6 +93,14 @@ class DeviceStore:
         records.insert(at, record)
         self._save(records, None)
 
+    def active(self) -> list[DeviceRecord]:
+        """Those that this computer can still talk to."""
+        return [record for record in self.all() if record.link_secret]
+
+    def retire(self, public: bytes) -> None:
+        """Forget how to talk to a recorder, and keep its key: what it recorded is still known to be its."""
+        self.put(replace(self.get(public), link_secret="", receipt_seed=""))
+
     def remove(self, public: bytes) -> None:
         """Forget a recorder. What it recorded stays, and can still be opened with the identity."""
         self._save([record for record in self.all() if record.public != public], self.pending())

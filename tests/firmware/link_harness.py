@@ -164,6 +164,10 @@ class Session:
         self.identity = identity(request.link_secret, request.receipt_key, request.recipients, request.name)
         return self.identity
 
+    def unpair(self):
+        tell(call="unpair")
+        self.identity = None
+
     def identify(self):
         tell(call="identify")
 

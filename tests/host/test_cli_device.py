@@ -107,10 +107,21 @@ def test_a_recorder_of_somebody_else_is_told_apart(home: Path, start: Callable[.
         assert done.returncode == 12 and "not paired" in done.stderr
 
 
-def test_unpair_forgets_only_what_was_named(home: Path, start: Callable[..., Device]) -> None:
-    pair(home, start(), "--name", "Kitchen")
-    assert run(home, "unpair", "Kitchen", stdin="Bathroom\n").returncode == 2
+def test_unpair_frees_the_recorder_and_keeps_its_key_and_ours(home: Path, start: Callable[..., Device]) -> None:
+    device = start(button=1)
+    pair(home, device, "--name", "Kitchen")
+    assert run(home, "unpair", "Kitchen", "--port", device.url, stdin="Bathroom\n").returncode == 2
     assert json.loads(run(home, "devices", "--json").stdout)["paired"]
-    assert run(home, "unpair", "Kitchen", stdin="Kitchen\n").returncode == 0
+    done = run(home, "unpair", "Kitchen", "--port", device.url, stdin="Kitchen\n")
+    assert done.returncode == 0, done.stderr
+    assert device.called("unpair")
     assert json.loads(run(home, "devices", "--json").stdout)["paired"] == []
     assert run(home, "key", "show-public").returncode == 0, "the key stays"
+
+
+def test_a_lost_recorder_is_forgotten_here(home: Path, start: Callable[..., Device]) -> None:
+    device = start(button=1)
+    pair(home, device, "--name", "Kitchen")
+    assert run(home, "unpair", "Kitchen", "--yes", "--forget").returncode == 0
+    assert not device.called("unpair")
+    assert json.loads(run(home, "devices", "--json").stdout)["paired"] == []

@@ -1,4 +1,4 @@
-"""Commands of the idle set: LIST, READ, CLOCK, ENTROPY, IDENTIFY, BEACON. LINK.md, "Commands". Dropped while recording."""
+"""Commands of the idle set: LIST, READ, CLOCK, ENTROPY, IDENTIFY, BEACON, UNPAIR. LINK.md, "Commands". Dropped while recording."""
 
 from struct import pack_into, unpack_from
 
@@ -7,7 +7,7 @@ from micropython import const
 from recorder.errors import CardError, LinkError
 from recorder.hal import clock
 from recorder.link import frames
-from recorder.link.service import CARD, LIST, MALFORMED, NOT_FOUND, PAGE, READ, SEALED, UNKNOWN
+from recorder.link.service import BUTTON, CARD, LIST, MALFORMED, NOT_FOUND, PAGE, READ, SEALED, UNKNOWN
 
 try:
     from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ CLOCK = const(0x04)
 ENTROPY = const(0x05)
 IDENTIFY = const(0x06)
 BEACON = const(0x0A)
+UNPAIR = const(0x10)
 # Known by name and not offered yet: LINK.md keeps their numbers.
 _LATER = {
     0x07: "STOP",
@@ -33,7 +34,6 @@ _LATER = {
     0x0D: "SELFTEST",
     0x0E: "FORMAT",
     0x0F: "MAINTENANCE",
-    0x10: "UNPAIR",
 }
 _SEALED_PAGE = const(0x40)
 _MISSING = const(0x41)
@@ -88,6 +88,8 @@ class Commands:
                 raise LinkError(MALFORMED, "BEACON malformed")
             self._host.set_beacon(bytes(payload))
             self._link.answer(request, command, 0)
+        elif command == UNPAIR:
+            self._unpair(request)
         elif command in _LATER:
             raise LinkError(UNKNOWN, _LATER[command] + " is not offered by this recorder")
         else:
@@ -185,6 +187,15 @@ class Commands:
         """End the window with a refusal."""
         self.streaming = False
         self._link.refuse(self._request, code, text)
+
+    def _unpair(self, request: int) -> None:
+        if not self._host.button_is_held():
+            raise LinkError(BUTTON, "hold the button")
+        if self._host.journal.open is not None:
+            raise LinkError(CARD, "a recording is unfinished: put its card in first")
+        self._host.unpair()
+        self._link.answer(request, UNPAIR, 0)
+        self._link.close()
 
     def _clock(self, request: int, payload: memoryview) -> None:
         if len(payload) == 0:

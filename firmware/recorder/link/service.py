@@ -86,6 +86,7 @@ class Link:
         set_beacon(data)      kind and 32 bytes, for the first page of the recordings from now on
         add_entropy(data)   stirs 32 to 64 bytes into the generator before it returns: they are wiped then
         pair(request)       -> Identity: makes and stores it; request: pairing.Request. Raises RecorderError
+        unpair()                      erases the identity, never recordings
         identify()          pulses the motor
     """
 

@@ -10,7 +10,7 @@ def devices() -> None:
     from earwitness.devices import DeviceStore
     from earwitness.pairing import ports
 
-    paired = DeviceStore().all()
+    paired = DeviceStore().active()
     plugged = ports()
     lines = [f"{record.name}  {record.short_key}  paired {record.paired_utc[:10]}" for record in paired]
     lines += [f"at {port.name}  {port.description}".rstrip() for port in plugged]

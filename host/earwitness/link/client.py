@@ -360,6 +360,10 @@ class Recorder:
             raise ValueError("a beacon has 32 bytes")
         self._command(messages.BEACON, bytes((kind,)) + data)
 
+    def unpair(self) -> None:
+        """Have it forget its owner, its button held (ButtonError if not). The session is over then."""
+        self._command(messages.UNPAIR)
+
     def identify(self) -> None:
         """Have it pulse its motor, so that one knows which one this is."""
         self._command(messages.IDENTIFY)

@@ -23,7 +23,7 @@ def connect(
     try:
         for place in places:
             try:
-                found.append(_open(place.name, store.all(), timeout, tries))
+                found.append(_open(place.name, store.active(), timeout, tries))
             except EarwitnessError as error:
                 failure = failure or error
         if len(found) > 1:
