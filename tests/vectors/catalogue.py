@@ -127,6 +127,12 @@ def _headers() -> None:
         if name == "suite":
             recording.file = [page[:5] + b"\2" + page[6:] for page in recording.file]
         _add(f"header-{name}", f"{about}; sealed and signed over it", "header failure", recording, refused, exits)
+
+    def high(page: bytearray) -> None:
+        page[32] = page[36] = 1
+
+    about = "number 2^32 + 1; sealed and signed over it"
+    _add("header-number-high", about, "header failure", with_header(high), refused, _BAD)
     device = Device()
     device.public = bytes(32)
     recording = Recording(device, [OWNER])
@@ -256,7 +262,6 @@ def _signatures() -> None:
     add("zero", "a count with a leading zero, and signed so", resigned("\n1\n", "\n01\n"))
     add("seen", "`seen` in a running note, and signed so", resigned("AAA=\n", "AAA=\nseen 1\n"))
     add("kind", "a status where a checkpoint belongs", resigned("/checkpoint/", "/status/"))
-    add("line-ends", "CR LF", resigned("\n1\n", "\r\n1\r\n"))
 
 
 def _by_thief(recording: Recording, note: bytes) -> bytes:
