@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -23,6 +24,7 @@ TYPINGS = VENV / "typings"  # the chip's stubs, apart from what this Python impo
 _LOCKS = (ROOT / "tools" / "requirements.lock", ROOT / "tools" / "stubs.lock")
 _STAMP = VENV / "locks.sha256"
 _MINIMUM = (3, 11)
+_TELL_S = 10.0
 
 # command -> Debian package, and what is skipped without it
 _PACKAGES = {
@@ -32,6 +34,7 @@ _PACKAGES = {
     "mcopy": ("mtools", "cards that are filled or read by another program"),
     "espeak-ng": ("espeak-ng", "the check that the spoken sample can be made again"),
     "sox": ("sox", "comparisons of sound by another program"),
+    "openssl": ("openssl", "checks of time tokens by another program"),
     "arecord": ("alsa-utils", "recording from a real microphone"),
 }
 
@@ -48,22 +51,58 @@ def _wanted() -> str:
 
 
 def _pip(*arguments: str) -> None:
-    subprocess.run([str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-qq", *arguments], check=True, cwd=ROOT)
+    subprocess.run(
+        [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-qq", *arguments],
+        check=True,
+        cwd=ROOT,
+        stdout=sys.stderr,
+    )
+
+
+def _install_lock(lock: Path) -> None:
+    """The long step: now and then a line says how far it is."""
+    total = sum(1 for line in lock.read_text().splitlines() if line[:1].isalnum())
+    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
+    seen, told = 0, time.monotonic()
+    with subprocess.Popen(
+        [*command, "--require-hashes", "-r", str(lock)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            seen += line.startswith(("Collecting ", "Requirement already"))
+            if line.startswith("Installing collected"):
+                _say(f"environment:   unpacking {total} packages")
+            elif time.monotonic() - told > _TELL_S:
+                told = time.monotonic()
+                _say(f"environment:   package {seen} of {total}")
+    if pip.returncode:
+        raise subprocess.CalledProcessError(pip.returncode, command)
+
+
+def _has_pip() -> bool:
+    """A first run that was interrupted can leave a Python without it."""
+    return PYTHON.exists() and not subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode
 
 
 def make_venv() -> None:
-    """Bring .venv in line with the locks."""
+    """Bring .venv in line with the locks. Raises subprocess.CalledProcessError."""
     wanted = _wanted()
     if _STAMP.exists() and _STAMP.read_text() == wanted and PYTHON.exists():
         return
     _say(f"environment: installing into {VENV} (some minutes, once)")
-    if not PYTHON.exists():
+    if not _has_pip():
         if importlib.util.find_spec("ensurepip") is None:  # Debian keeps it in a package of its own
             _install("python3-venv")
+            if subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True).returncode:
+                sys.exit("environment: this Python has no venv. On Debian or Ubuntu: sudo apt install python3-venv")
+        _say("environment: 1 of 4, a Python of its own")
         venv.create(VENV, with_pip=True, clear=True)
-    _pip("install", "--require-hashes", "-r", str(_LOCKS[0]))
+    _say("environment: 2 of 4, the packages it needs")
+    _install_lock(_LOCKS[0])
+    _say("environment: 3 of 4, descriptions of the chip for checks")
     shutil.rmtree(TYPINGS, ignore_errors=True)
     _pip("install", "--require-hashes", "--no-deps", "--target", str(TYPINGS), "-r", str(_LOCKS[1]))
+    _say("environment: 4 of 4, earwitness itself")
     _pip("install", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     _STAMP.write_text(wanted)
 
@@ -102,12 +141,19 @@ def use_environment() -> None:
     if os.environ.get("EARWITNESS_ENVIRONMENT") == "own" and _has_dependencies():
         return
     _check_python()
-    make_venv()
+    try:
+        make_venv()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"environment: {_failed(error)}")
     os.environ["PATH"] = str(BIN) + os.pathsep + os.environ.get("PATH", "")
     command = [str(PYTHON), *sys.argv]
     if os.name == "nt":
         sys.exit(subprocess.run(command, check=False).returncode)
     os.execv(command[0], command)
+
+
+def _failed(error: subprocess.CalledProcessError) -> str:
+    return f"installing failed ({error.returncode}), see above. With a network and 1 GB of room, run it again."
 
 
 def _has_dependencies() -> bool:
@@ -126,7 +172,7 @@ def main() -> int:
     try:
         make_venv()
     except subprocess.CalledProcessError as error:
-        _say(f"environment: pip failed ({error.returncode}); see its message above")
+        _say(f"environment: {_failed(error)}")
         return 1
     install_packages()
     return 0
