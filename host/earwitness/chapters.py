@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from earwitness.plain import one_line
+
 if TYPE_CHECKING:
     from earwitness.timeline import Gap, Mark
 
@@ -47,8 +49,9 @@ def seconds_text(samples: int) -> str:
 
 
 def mark_title(number: int, kind: str, labels: Mapping[int, str]) -> str:
-    """`Mark 3: moment`, or the owner's title for it."""
-    return f"Mark {number}: {labels.get(number) or kind}"
+    """`Mark 3: disputed (titled by the owner: Agreed)`: what was sealed first, the title as what it is."""
+    title = one_line(labels.get(number, ""))
+    return f"Mark {number}: {kind}{f' (titled by the owner: {title})' if title else ''}"
 
 
 def gap_title(reason: str, samples: int) -> str:

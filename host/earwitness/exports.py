@@ -18,6 +18,7 @@ from earwitness import chapters
 from earwitness.chapters import RATE, clock
 from earwitness.dating import BY_RECORDER, ORIGINS
 from earwitness.errors import UsageError
+from earwitness.plain import one_line
 
 if TYPE_CHECKING:
     from earwitness.audio import Audio
@@ -33,6 +34,8 @@ PROCESSED: Final = (
     "Processed for listening: made louder and evener, 40 Hz to 7.5 kHz. Every moment is where it is in the recording."
 )
 UNPROCESSED: Final = "The samples exactly as the recorder stored them."
+UNVERIFIED: Final = "NOT VERIFIED. "
+_HEAD_BYTES: Final = 1 << 14  # of a file of moments: what it is of
 Progress = Callable[[int], None]  # called with samples done, of 2 × length for a listening copy
 
 
@@ -50,6 +53,7 @@ class Order:
     dated: str = ORIGINS[BY_RECORDER]  # where `started` comes from
     origin: str = ""
     excerpt: str = ""  # of what is itself an excerpt: how much is withheld, in words
+    warning: str = ""  # why this copy is not to be relied on: it stands first wherever the copy says what it is
 
     @property
     def whole(self) -> bool:
@@ -85,8 +89,8 @@ def listening_blocks(audio: Audio, first: int, end: int, progress: Progress = la
 
 def _tags(audio: Audio, order: Order, end: int) -> dict[str, str]:
     tags = {
-        "TITLE": order.title or order.origin or "Recording",
-        "COMMENT": f"{UNPROCESSED if order.master else PROCESSED} {READABLE}",
+        "TITLE": one_line(order.title or order.origin or "Recording"),
+        "COMMENT": f"{UNVERIFIED + order.warning + ' ' if order.warning else ''}{UNPROCESSED if order.master else PROCESSED} {READABLE}",
         "ENCODED_BY": "Earwitness",
     }
     if order.origin:
@@ -110,11 +114,21 @@ def _encode(file: IO[bytes], kind: str, blocks: Iterable[Samples]) -> None:
             out.write(block)
 
 
+def nothing_there(first: int, samples: int) -> UsageError:
+    """The error for a span that holds nothing."""
+    if first >= samples:
+        return UsageError(
+            f"The recording is only {clock(samples)} long: there is nothing from {clock(first)} on.",
+            "Begin earlier.",
+        )
+    return UsageError("There is nothing between those times.", f"The recording is {clock(samples)} long.")
+
+
 def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
     """Write the copy with its tags into an empty, readable and seekable binary file."""
     end = audio.samples if order.end is None else min(order.end, audio.samples)
     if not 0 <= order.first < max(end, 1):
-        raise UsageError("There is nothing between those times.", f"The recording is {clock(audio.samples)} long.")
+        raise nothing_there(order.first, audio.samples)
     if order.master and order.kind == "opus":
         raise UsageError("Opus cannot hold the exact samples.", "Use .flac or .wav with --master.")
     if order.master and order.whole:
@@ -145,19 +159,23 @@ def export(
     from earwitness.atomic import replacing
 
     beside = target.with_name(f"{target.stem}.moments.txt")
-    head = f"{target.name}: "
-    if not overwrite and beside.exists() and (target.exists() or not _begins(beside, head)):
+    text = moments(audio, order, target.name)
+    if not overwrite and beside.exists() and (target.exists() or not _of_the_same(beside, text, order)):
         raise UsageError(f"{beside.name} already exists.", "Choose another name, or add --force to replace both.")
     with replacing(target, overwrite=overwrite) as file:
         write(audio, file, order, progress)
-        with replacing(beside) as text:
-            text.write(moments(audio, order, target.name).encode())
+        with replacing(beside) as listed:
+            listed.write(text.encode())
     return target, beside
 
 
-def _begins(path: Path, head: str) -> bool:
+def _of_the_same(path: Path, text: str, order: Order) -> bool:
+    """Whether these moments may be replaced: left by a killed run, or of the same span of the same recording."""
     with path.open("rb") as file:
-        return file.read(len(head.encode())) == head.encode()
+        old = file.read(_HEAD_BYTES).decode("utf-8", "replace").splitlines() or [""]
+    (name, _, span), (old_name, _, old_span) = (line.partition(": ") for line in (text.splitlines()[0], old[0]))
+    return name == old_name or (span == old_span and bool(order.origin) and order.origin in old)
+
 
 
 def stream(audio: Audio, out: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
@@ -179,12 +197,20 @@ def moments(audio: Audio, order: Order, name: str) -> str:
             return ""
         return f"{order.started + timedelta(seconds=sample / RATE):%Y-%m-%d %H:%M:%S} UTC"
 
+    def here(sample: int) -> str:
+        moment = (cast(datetime, order.started) + timedelta(seconds=sample / RATE)).astimezone()
+        return f" ({moment:%H:%M:%S %Z} on the computer that made this copy)" if moment.utcoffset() else ""
+
     part = (
         order.excerpt or "the whole recording" if order.whole else f"the part from {clock(order.first)} to {clock(end)}"
     )
     lines = [f"{name}: {part}, {clock(end - order.first)} long"]
-    lines += [text for text in (order.title, order.origin) if text]
-    lines += [f"Begins {when(order.first)}, {order.dated}." if order.started else "Its date is not known."]
+    if order.warning:
+        lines += ["", f"{UNVERIFIED}{order.warning}", ""]
+    lines += [one_line(text) for text in (order.title and f"Titled by the owner: {order.title}", order.origin) if text]
+    lines += [
+        f"Begins {when(order.first)}{here(order.first)}, {order.dated}." if order.started else "Its date is not known."
+    ]
     lines += [UNPROCESSED if order.master else PROCESSED, READABLE, "", "Marks"]
     inside = [(number, mark) for number, mark in enumerate(audio.marks, 1) if order.first <= mark.sample < end]
     for number, mark in inside:

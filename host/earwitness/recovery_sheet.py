@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from earwitness.errors import KeyMissingError
@@ -19,11 +20,23 @@ if TYPE_CHECKING:
 TYPED_BACK: Final = range(6, 12)  # words 7 to 12: the second line of the sheet
 _WORDS_A_LINE: Final = 6
 
+INSTRUCTIONS: Final = r"""
+#let type(body) = mono(body, size: 9.3pt)
++ Install Earwitness on a computer (see its README), then type #type("earwitness key restore"). When asked, type the 24 words with
+  spaces between them, or the one line.
++ *From a backup:* #type("earwitness doctor") names the folder for recordings. Copy your `.ewr` files, and the files beside
+  them, into it.
++ *From the card:* put it in a card reader and type #type("earwitness sync --via card FOLDER"), where FOLDER is where the card appears: `E:\`
+  on Windows, `/Volumes/NAME` on macOS, `/media/NAME` on Linux. #type("earwitness list") then shows what came.
++ *From the recorder:* it answers only the computer that it was paired with. Without that one, unpair it: hold its button
+  while you switch it on by its power button, for ten seconds, until it buzzes. Then #type("earwitness pair"), #type("earwitness sync").
+"""
+
 _PAGE: Final = r"""
 #let data = sys.inputs
 #let words = data.words.split(" ")
 #set document(title: "Earwitness recovery sheet", author: "Earwitness", date: none)
-#set page(paper: "a4", margin: (x: 20mm, top: 16mm, bottom: 14mm))
+#set page(paper: "a4", margin: (x: 20mm, top: 14mm, bottom: 12mm))
 #set text(font: "Libertinus Serif", size: 11pt, lang: "en", region: "gb")
 #set par(leading: 0.62em)
 #let mono(body, size: 10pt) = text(font: "DejaVu Sans Mono", size: size, body)
@@ -68,10 +81,7 @@ _PAGE: Final = r"""
 
 = How to get your recordings back
 #set enum(spacing: 0.7em)
-+ Install Earwitness on a computer (see its README) and copy your `.ewr` files there, if you have a backup of them.
-+ Type #mono("earwitness key restore"). When asked, type the 24 words with spaces between them, or the one line.
-+ Plug the recorder in and type #mono("earwitness sync"), or put its card in: #mono("earwitness sync --via card").
-
+@INSTRUCTIONS@
 Without Earwitness: the line is an ordinary age identity (age-encryption.org), and the recordings' format is
 described in `firmware/FORMAT.md` of the project, so that any programmer can open them.
 
@@ -100,13 +110,13 @@ def identity_from(text: str) -> Identity:
         return Identity.from_text(text)
     book = Mnemonic("english")
     words = text.lower().split()
-    unknown = [word for word in words if word not in book.wordlist]
-    if unknown:
-        close = [expanded for word in unknown[:1] if (expanded := book.expand_word(word)) != word]
-        hint = (
-            f"Did you mean {close[0]}?" if close else "Look at the sheet again: every word is an ordinary English word."
-        )
-        raise KeyMissingError(f"“{unknown[0]}” is not one of the words of a recovery sheet.", hint)
+    for number, word in enumerate(words, 1):
+        if word not in book.wordlist:
+            close = get_close_matches(word, book.wordlist)
+            raise KeyMissingError(
+                f"Word {number}, “{word}”, is not one of the words of a recovery sheet.",
+                f"Did you mean {' or '.join(close)}?" if close else "Look again: every word on it is an ordinary English word.",
+            )
     if len(words) != 24:
         raise KeyMissingError(
             f"The sheet has 24 words; these are {len(words)}.", "Type all four lines, in their order."
@@ -132,7 +142,7 @@ def render(identity: Identity, *, today: date | None = None, as_png: bool = Fals
     segno.make(identity.text, error="m", micro=False).save(drawn, kind="svg", border=2, xmldecl=False)
     day = today or datetime.now(UTC).date()
     made = typst.compile(
-        _PAGE.encode(),
+        _PAGE.replace("@INSTRUCTIONS@", INSTRUCTIONS).encode(),
         format="png" if as_png else "pdf",
         ppi=110,
         sys_inputs={

@@ -127,7 +127,7 @@ def test_show_tells_marks_gaps_titles_notes_and_custody(home: Path) -> None:
     assert done.returncode == 0
     for text in (
         "0:00:02.0  Mark 1: moment",
-        "Mark 2: they said Tuesday",
+        "Mark 2: disputed (titled by the owner: they said Tuesday)",
         "Off the record, 1.00 s",
         "ask for the minutes",
     ):
@@ -182,6 +182,37 @@ def test_what_cannot_be_proven_is_not_exported_unless_asked(home: Path, tmp_path
     assert done.returncode == 13 and not (tmp_path / "x.wav").exists()
     done = run(home, "export", "1", "-o", str(tmp_path / "x.wav"), "--unverified")
     assert done.returncode == 0 and "Unverified" in done.stderr, done.stderr
+
+
+def test_a_copy_of_what_does_not_verify_says_so(home: Path, tmp_path: Path) -> None:
+    path = recording(home, 1)
+    data = bytearray(path.read_bytes())
+    data[4096 * 5 + 99] ^= 1
+    path.write_bytes(data)
+    done = run(home, "export", "1", "-o", str(tmp_path / "x.flac"))
+    assert done.returncode == 0 and "Recording 1 does not verify. Damaged: page 5" in done.stderr
+    lines = (tmp_path / "x.moments.txt").read_text().splitlines()
+    assert lines[2].startswith("NOT VERIFIED. Damaged: page 5")
+    whole = run(home, "export", "3", "-o", str(tmp_path / "y.wav"), "--master")
+    assert "verify" not in whole.stderr and "NOT VERIFIED" not in (tmp_path / "y.moments.txt").read_text()
+
+
+def test_a_copy_is_dated_though_the_recording_was_never_opened_before(home: Path, tmp_path: Path) -> None:
+    run(home, "export", "1", "-o", str(tmp_path / "x.wav"), "--master", env={"TZ": "Europe/Berlin"})
+    text = (tmp_path / "x.moments.txt").read_text()
+    assert "Begins 2026-11-23 09:00:00 UTC (10:00:00 CET on the computer that made this copy), by the" in text
+    assert "2026-11-23 09:00" in run(home, "list", env={"TZ": "UTC"}).stdout
+
+
+def test_times_beyond_the_end_are_told(home: Path, tmp_path: Path) -> None:
+    done = run(home, "export", "1", "-o", str(tmp_path / "x.wav"), "--from", "10", "--to", "1:00", "--master")
+    assert done.returncode == 0 and "ends at 0:00:12.0: the copy is shortened" in done.stderr
+    done = run(home, "export", "1", "-o", str(tmp_path / "y.wav"), "--from", "1:00")
+    assert done.returncode == 2 and "only 0:00:12.0 long: there is nothing from 0:01:00.0 on" in done.stderr
+    done = run(home, "export", "1", "-o", str(tmp_path / "y.wav"), "--to", "9:99:99")
+    assert done.returncode == 2 and "9:99:99 is not a time" in done.stderr
+    assert run(home, "export", "1", "-o", str(tmp_path / "y.wav"), "--to", "0").returncode == 2
+    assert not (tmp_path / "y.wav").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")

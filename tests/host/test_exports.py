@@ -115,7 +115,7 @@ def test_chapters_stand_at_their_times(audio: Audio, order: Order, tmp_path: Pat
         "00:00:02.000": "Mark 1: moment",
         "00:00:03.000": "Off the record, 1.00 s",
         "00:00:04.000": "Sound again",
-        "00:00:10.007": "Mark 2: they said Tuesday",
+        "00:00:10.007": "Mark 2: disputed (titled by the owner: they said Tuesday)",
     }
 
 
@@ -137,7 +137,7 @@ def test_wav_cue_points_have_names(audio: Audio, order: Order, tmp_path: Path) -
     cue = chunks[b"cue "]
     points = [struct.unpack_from("<II4sIII", cue, 4 + 24 * n) for n in range(struct.unpack_from("<I", cue)[0])]
     assert [point[5] for point in points] == [0, 32000, 48000, 64000, 160123]
-    assert b"Mark 2: they said Tuesday\0" in chunks[b"LISTadtl"]
+    assert b"Mark 2: disputed (titled by the owner: they said Tuesday)\0" in chunks[b"LISTadtl"]
 
 
 @pytest.mark.parametrize("master", [True, False])
@@ -157,13 +157,13 @@ def test_every_copy_says_that_anyone_can_hear_it_and_what_was_done(
 
 def test_the_moments_have_times_and_dates(audio: Audio, order: Order) -> None:
     text = exports.moments(audio, replace(order, first=5 * RATE, end=13 * RATE), "x.flac")
-    assert "0:00:05.0  2026-11-23 09:00:10 UTC  Mark 2: they said Tuesday" in text
+    assert "0:00:05.0  2026-11-23 09:00:10 UTC  Mark 2: disputed (titled by the owner: they said Tuesday)" in text
     assert "Mark 1" not in text and "add 0:00:05.0" in text
 
 
 def test_times_outside_the_recording_are_refused(audio: Audio, order: Order) -> None:
     for first, end in ((100 * RATE, None), (5 * RATE, 4 * RATE), (RATE, RATE)):
-        with pytest.raises(UsageError, match="nothing between"):
+        with pytest.raises(UsageError, match="nothing (between|from)"):
             exports.write(audio, io.BytesIO(), replace(order, first=first, end=end))
 
 
@@ -181,6 +181,25 @@ def test_a_file_is_not_replaced_unless_asked(audio: Audio, order: Order, tmp_pat
     assert target.read_bytes() == b"mine"
     exports.export(audio, target, order, overwrite=True)
     assert len(samples(target)) == audio.samples
+
+
+def test_moments_beside_another_format_of_the_same_span_are_replaced(
+    audio: Audio, order: Order, tmp_path: Path
+) -> None:
+    exports.export(audio, tmp_path / "m.wav", replace(order, kind="wav"))
+    exports.export(audio, tmp_path / "m.opus", replace(order, kind="opus"))
+    assert (tmp_path / "m.moments.txt").read_text().startswith("m.opus: the whole recording")
+    with pytest.raises(UsageError, match="already exists"):  # its times count from elsewhere
+        exports.export(audio, tmp_path / "m.flac", replace(order, first=RATE))
+    with pytest.raises(UsageError, match="already exists"):
+        exports.export(audio, tmp_path / "m.flac", replace(order, origin="Recording 2 of Kitchen"))
+
+
+def test_a_title_never_hides_what_was_sealed_nor_breaks_a_line(audio: Audio, order: Order) -> None:
+    titled = replace(order, labels={2: "Agreed\nMark 9: moment\x1b[2J"}, title="School\nVerified")
+    text = exports.moments(audio, titled, "x.flac")
+    assert "  Mark 2: disputed (titled by the owner: Agreed Mark 9: moment[2J)\n" in text
+    assert "\x1b" not in text and "Titled by the owner: School Verified\n" in text
 
 
 def test_a_changed_recording_is_not_exported(source: tuple[Path, Identity, np.ndarray], tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_words_follow_the_published_vector() -> None:
     [
         (lambda w: [w[1], w[0], *w[2:]], "wrong or two are swapped"),
         (lambda w: w[:-1], "24 words; these are 23"),
-        (lambda w: ["zzz", *w[1:]], "not one of the words"),
+        (lambda w: ["zzz", *w[1:]], "Word 1, “zzz”, is not one of the words"),
+        (lambda w: [*w[:6], "bulllet", *w[7:]], "Word 7, “bulllet”"),
     ],
 )
 def test_mistakes_are_noticed(identity: Identity, change: object, message: str) -> None:
@@ -65,6 +66,22 @@ def test_the_sheet_is_one_pdf_page_and_the_same_each_time(identity: Identity) ->
     assert pdf.startswith(b"%PDF-") and pdf == recovery_sheet.render(identity, today=day)
     text = pdf + b"".join(_streams(pdf))
     assert len(re.findall(rb"/Type\s*/Page\b", text)) == 1
+
+
+def test_a_mistyped_word_brings_the_nearest_one() -> None:
+    words = recovery_sheet.words_of(Identity.from_secret(bytes(range(32))))
+    with pytest.raises(KeyMissingError) as told:
+        recovery_sheet.identity_from(" ".join([*words[:10], "durm", *words[11:]]))
+    assert told.value.hint == "Did you mean dumb or drum or dream?"
+
+
+def test_what_the_sheet_says_can_be_typed_as_it_stands() -> None:
+    told = " ".join(recovery_sheet.INSTRUCTIONS.split())
+    typed = set(re.findall(r'#type\("([^"]+)"\)', told))
+    assert typed == {
+        f"earwitness {words}" for words in ("key restore", "doctor", "sync --via card FOLDER", "list", "pair", "sync")
+    }
+    assert "hold its button while you switch it on by its power button, for ten seconds, until it buzzes" in told
 
 
 def test_the_code_on_the_sheet_reads_as_the_key(identity: Identity) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earwitness.commands._shared import device_name, excerpt_file, pinned_key, sound
+from earwitness.console import console
 from earwitness.dating import BY_RECORDER, ORIGINS
 from earwitness.errors import UsageError
 from earwitness.library import Entry, Library
+from earwitness.verdict import BAD
 
 if TYPE_CHECKING:
     from earwitness.audio import Audio
+    from earwitness.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Heard:
     started: datetime | None = None
     dated: str = ORIGINS[BY_RECORDER]
     excerpt: str = ""
+    warning: str = ""
 
     def note(self, act: str, **details: object) -> None:
         """Write a step into the custody log of a recording; an excerpt has none."""
@@ -45,8 +50,13 @@ def hear(text: str, *, unverified: bool = False) -> Heard:
         return _excerpt(path, unverified=unverified)
     library = Library()
     entry = library.find(text)
+    audio = sound(entry, allow_unverified=unverified)
+    entry = library.learn(entry, audio.verdict)  # its date and length, though it was never listed or shown
+    warning = _warning(audio.verdict, unverified=unverified)
+    if warning:
+        console.say(console.paint(f"Recording {entry.seq} does not verify. {warning}", "bad", sys.stderr))
     return Heard(
-        audio=sound(entry, allow_unverified=unverified),
+        audio=audio,
         recording_id=entry.recording_id,
         name=f"Recording {entry.seq}",
         origin=f"Recording {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}",
@@ -55,7 +65,15 @@ def hear(text: str, *, unverified: bool = False) -> Heard:
         title=entry.row.label or "",
         started=entry.started,
         dated=entry.origin,
+        warning=warning,
     )
+
+
+def _warning(verdict: Verdict, *, unverified: bool) -> str:
+    if verdict.exit_code != BAD and not (unverified and verdict.unproven):
+        return ""
+    reason = (verdict.by if verdict.by.ok is False else verdict.intact).reason
+    return f"{reason} {'What nothing vouches for is in it.' if unverified else 'What is damaged is silence in it.'}"
 
 
 def _excerpt(path: Path, *, unverified: bool) -> Heard:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from earwitness.commands._shared import owner, parse_time, pinned_key
+from earwitness.commands._shared import owner, pinned_key
+from earwitness.commands._times import time_of
 from earwitness.console import console
 from earwitness.errors import UsageError
 from earwitness.library import Library
@@ -116,7 +117,7 @@ def _spans(texts: Sequence[str]) -> tuple[tuple[int, int | None], ...]:
         start, dash, end = text.partition("-")
         if not dash or not (start or end):
             raise UsageError(f"'{text}' is no span of time.", "Write it as 3:10-6:00, or 3:10- up to the end.")
-        spans.append((round(parse_time(start or "0") * RATE), round(parse_time(end) * RATE) if end else None))
+        spans.append((round(time_of(start or "0") * RATE), round(time_of(end) * RATE) if end else None))
     return tuple(spans)
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from earwitness.commands._heard import hear
-from earwitness.commands._shared import mark_sample, parse_time
+from earwitness.commands._shared import mark_sample
+from earwitness.commands._times import time_of
 from earwitness.console import console
 from earwitness.errors import UsageError
 from earwitness.progress import Progress
@@ -37,10 +38,13 @@ def export(
         str | None, typer.Option("--format", metavar="FORMAT", help="flac, wav or opus, where the name does not say.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
-    unverified: Annotated[bool, typer.Option("--unverified", help="Export what failed verification.")] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Also what nothing vouches for; else it is refused, or silence.")
+    ] = False,
 ) -> None:
     """Make a copy that any program plays, with its marks as chapters and a list of moments beside it."""
     from earwitness import exports
+    from earwitness.chapters import clock
 
     if mark is not None and (start or end):
         raise UsageError("--mark and --from/--to contradict each other.", "--before and --after go with --mark.")
@@ -59,8 +63,8 @@ def export(
         at = mark_sample(audio, mark)
         first, last = max(0, at - round(before * RATE)), min(audio.samples, at + round(after * RATE))
     else:
-        first = round(parse_time(start) * RATE) if start else 0
-        last = round(parse_time(end) * RATE) if end else None
+        first = round(time_of(start) * RATE) if start else 0
+        last = round(time_of(end) * RATE) if end else None
     order = exports.Order(
         kind=kind,
         master=master,
@@ -72,8 +76,14 @@ def export(
         dated=heard.dated,
         origin=heard.origin,
         excerpt=heard.excerpt,
+        warning=heard.warning,
     )
-    length = (min(last, audio.samples) if last else audio.samples) - first
+    stop = audio.samples if last is None else min(last, audio.samples)
+    if first >= stop:
+        raise exports.nothing_there(first, audio.samples)
+    if last is not None and last > audio.samples:
+        console.say(f"The recording ends at {clock(audio.samples)}: the copy is shortened to that.")
+    length = stop - first
     with Progress("export", 2 * length) as progress:
         if pipe:
             exports.stream(audio, sys.stdout.buffer, order, progress)

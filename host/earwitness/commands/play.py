@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from earwitness.commands._heard import hear
-from earwitness.commands._shared import mark_sample, parse_time
+from earwitness.commands._shared import mark_sample
+from earwitness.commands._times import time_of
 from earwitness.console import console
 from earwitness.errors import EarwitnessError, UsageError
 
@@ -45,23 +46,28 @@ def play(
     before: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long before the mark.")] = 30,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time, e.g. 1:02:03.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to this time.")] = None,
-    unverified: Annotated[bool, typer.Option("--unverified", help="Play what failed verification.")] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Also what nothing vouches for; else it is refused, or silence.")
+    ] = False,
 ) -> None:
     """Play a recording, made audible, through this computer's sound."""
     from earwitness.chapters import clock
-    from earwitness.exports import listening_blocks
+    from earwitness.exports import listening_blocks, nothing_there
 
     if mark is not None and start is not None:
         raise UsageError("--mark and --from contradict each other.")
     player, piped = _player()
     heard = hear(recording, unverified=unverified)
     audio = heard.audio
-    first = round(parse_time(start) * RATE) if start else 0
+    first = round(time_of(start) * RATE) if start else 0
     if mark is not None:
         first = max(0, mark_sample(audio, mark) - round(before * RATE))
-    last = min(round(parse_time(end) * RATE) if end else audio.samples, audio.samples)
+    wanted = round(time_of(end) * RATE) if end else audio.samples
+    last = min(wanted, audio.samples)
     if first >= last:
-        raise UsageError("There is nothing between those times.", f"The recording is {clock(audio.samples)} long.")
+        raise nothing_there(first, audio.samples)
+    if wanted > last:
+        console.say(f"The recording ends at {clock(last)}.")
     span = f"{clock(first)} to {clock(last)}"
     console.say(f"{heard.name}, {span}, made louder for listening. Ctrl-C stops.")
     blocks = listening_blocks(audio, first, last)
