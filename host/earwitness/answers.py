@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from earwitness import events, note
+from earwitness import events, moment, note
 from earwitness.page import Header
 from earwitness.structure import MAX_UNPROVEN, Survey
 from earwitness.timeline import TOLERANCE_US, Timeline
 from earwitness.verdict import Answer
 
 _DRIFT_PPM = 100  # crystals of recorder and computer, cheap ones, cold ones: together well below this
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LISTED = 20
+_BY = {
+    1: "By the device clock, set by the owner's computer,",
+    2: "By the clock chip of the device, which its owner set,",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +162,13 @@ def continuous(found: Found) -> Answer:
 
 
 def _drift(timeline: Timeline) -> tuple[bool, str] | None:
-    """Crystal against the clock, over the anchors inside: (within bounds, words)."""
-    if len(timeline.clocks) < 2:
+    """Crystal against the clock, over the settings inside: (within bounds, words)."""
+    clocks = [clock for clock in timeline.clocks if moment.believable(clock.utc_us)]
+    if len(clocks) < 2:
         return None
-    first = timeline.clocks[0]
+    first = clocks[0]
     found = []
-    for clock in timeline.clocks[1:]:
+    for clock in clocks[1:]:
         apart = abs((clock.utc_us - first.utc_us) - (clock.mono_us - first.mono_us))
         bound = first.error_us + clock.error_us + abs(clock.mono_us - first.mono_us) * _DRIFT_PPM // 1_000_000
         found.append((apart, bound))
@@ -185,17 +188,23 @@ def when(found: Found) -> Answer:
     beacons = sum(event.type == events.BEACON for event in timeline.events)
     if beacons:
         details.append(f"{beacons} beacon(s) inside: with the source object at hand they show what came before it")
-    start = timeline.utc_us(0)
+    starts = timeline.moments(0)
+    start = moment.best(starts)
+    if start is None and timeline.clocks:
+        words = "The clock in it is out of range, years 2000 to 2200, and is not believed."
+        return Answer("clock out of range", None, words, tuple(details))
     if start is None:
         return Answer("unknown", None, "The recorder's clock was not set.", tuple(details))
-    anchor = timeline.clocks[0]
-    source = events.CLOCK_SOURCES.get(anchor.source, f"source {anchor.source}")
-    error = anchor.error_us / 1_000_000
-    words = (
-        f"By the device clock, set by the owner's computer, it began {utc(start)} ± {error:g} s ({source})."
-        " That is not proof from outside."
-    )
-    return Answer("device clock", None, words, tuple(details))
+    if len(starts) < len(timeline.clocks):
+        details.append(f"{len(timeline.clocks) - len(starts)} setting(s) of the clock in it out of range, left out")
+    by_whom = _BY.get(start.source, "By the device clock")
+    words = f"{by_whom} it began {start.text} ({moment.source_name(start.source)}). That is not proof from outside."
+    if not moment.contradict(starts):
+        return Answer("device clock", None, words, tuple(details))
+    details += [f"{moment.source_name(one.source)}: it began {one.text}" for one in starts[:_LISTED]]
+    details += [f"and {len(starts) - _LISTED} more"] if len(starts) > _LISTED else []
+    words += " But the settings of its clock contradict each other by more than their errors: at least one is wrong."
+    return Answer("clocks disagree", False, words, tuple(details))
 
 
 def by(found: Found, pinned: bytes | None) -> Answer:
@@ -206,14 +215,6 @@ def by(found: Found, pinned: bytes | None) -> Answer:
     if pinned == found.header.device:
         return Answer("paired", True, f"By the device {name}, paired here.")
     return Answer("another device", False, f"By the device {name}, and not by the one it was expected of.")
-
-
-def utc(microseconds: int) -> str:
-    """ISO 8601 to the second, or words for a date that no calendar has."""
-    try:
-        return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except OverflowError:
-        return "on an impossible date"
 
 
 def clock_time(seconds: float) -> str:

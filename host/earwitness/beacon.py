@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from earwitness import authority_trust, events, places, stamp
+from earwitness import authority_trust, events, moment, places, stamp
 from earwitness.atomic import replacing
 from earwitness.errors import EarwitnessError
 from earwitness.verdict import Answer, Verdict
@@ -79,7 +79,7 @@ def _with(verdict: Verdict, found: list[Token]) -> Answer:
         f"Not before {earliest:%Y-%m-%dT%H:%M:%SZ}: it carries the hash of a token that {best.authority} signed then."
     )
     if verdict.started_us is not None:
-        began = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=verdict.started_us)
+        began = moment.at(verdict.started_us + verdict.started_error_us)
         if began + _SLACK < earliest:
             words += " The recorder's clock says that it began before that: the clock was wrong."
             return Answer("clocks disagree", False, f"{when.reason} {words}", details)

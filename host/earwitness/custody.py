@@ -111,7 +111,7 @@ class Custody:
                 found = json.loads(line)
                 step = Step(int(found["n"]), str(found["utc"]), str(found["act"]), dict(found["details"]))
                 linked = found["prev"] == before and step.number == number
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 faults.append(f"Line {number} was not written to its end or cannot be read.")
             else:
                 steps.append(step)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from earwitness import dating, places
+from earwitness import dating, moment, places
 from earwitness.custody import Custody
 from earwitness.errors import EarwitnessError, FormatError, UsageError
 from earwitness.index import Index, Row
@@ -69,7 +69,18 @@ class Entry(NamedTuple):
     @property
     def started(self) -> datetime | None:
         """When it began, if it has been opened and that is known; `origin` says from whom."""
-        return None if self.row.started_us is None else datetime.fromtimestamp(self.row.started_us / 1e6, UTC)
+        started_us = self.row.started_us
+        return moment.at(started_us) if started_us is not None and moment.believable(started_us) else None
+
+    @property
+    def undated(self) -> str:
+        """Why it has no date, in words; empty if it has one."""
+        if self.started:
+            return ""
+        if self.row.duration_s is None:
+            return "date not read"
+        out_of_range = self.row.dated == dating.OUT_OF_RANGE or self.row.started_us is not None
+        return "the clock in it is out of range" if out_of_range else "date not known"
 
     @property
     def origin(self) -> str:
@@ -232,10 +243,10 @@ class Library:
             "checked": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         if verdict.opened:
-            synced = dating.of(entry.path, verdict)
+            synced = dating.of(entry.custody, verdict)
             values |= {
                 "started_us": verdict.started_us if synced is None else synced.utc_us,
-                "dated": dating.BY_SYNC if synced else None if verdict.started_us is None else dating.BY_RECORDER,
+                "dated": dating.origin(verdict, synced),
                 "boot": verdict.meta.boot_id.hex() if verdict.meta else None,
                 "began_us": verdict.began_us,
                 "duration_s": verdict.duration_s,
@@ -249,11 +260,16 @@ class Library:
         opened = row.duration_s is not None
         if row.started_us is not None or (opened and row.boot != found.boot):
             return entry  # it has a date, or was made before the recorder was last switched on
-        known = dating.comparisons(entry.custody)
+        history = entry.custody.read()
+        if history.faults or not found.sane:
+            return entry  # it would not count
+        known = dating.comparisons(history)
         if any(one.boot == found.boot for one in known) or (known and not opened):
             return entry
         dating.keep(entry.custody, found)
-        start = dating.start(found.boot, row.began_us, [found]) if opened and row.began_us is not None else None
+        if not opened or row.began_us is None:
+            return entry
+        start = moment.best(dating.starts(found.boot, row.began_us, [found]))
         return self.remember(entry, started_us=start.utc_us, dated=dating.BY_SYNC) if start else entry
 
     def annotate(

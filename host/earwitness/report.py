@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from earwitness import __version__, dating, events, note, report_statement, stamp
+from earwitness import __version__, dating, events, moment, note, report_statement, stamp
 from earwitness.chapters import clock, seconds_text
 from earwitness.custody import History
 from earwitness.errors import UsageError
+from earwitness.moment import Moment
 from earwitness.stamp import Token
 from earwitness.verdict import Verdict
 
@@ -55,7 +56,7 @@ class Subject:
     token_files: Mapping[str, bytes]
     day: date
     zone: str
-    synced: dating.Start | None = None  # the date from sync, of a recording that has none
+    synced: Moment | None = None  # the date from sync, of a recording that has none
     draft: bool = True  # with draft paragraphs for a witness statement
 
     def at(self, sample: int) -> datetime | None:
@@ -63,11 +64,7 @@ class Subject:
         started_us = self.synced.utc_us if self.synced else self.verdict.started_us
         if started_us is None:
             return None
-        try:
-            start = datetime.fromtimestamp(started_us / 1e6, UTC)
-            return (start + timedelta(seconds=sample / self.verdict.rate)).astimezone(_zone(self.zone))
-        except (OverflowError, OSError, ValueError):
-            return None
+        return (moment.at(started_us) + timedelta(seconds=sample / self.verdict.rate)).astimezone(_zone(self.zone))
 
     @property
     def dated(self) -> str:
@@ -95,7 +92,7 @@ def gather(
         token_files={file.name: file.read_bytes() for file in stamp.files(entry.path)},
         day=day,
         zone=zone,
-        synced=dating.of(entry.path, verdict),
+        synced=verdict.synced,
         draft=draft,
     )
 

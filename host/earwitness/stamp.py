@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from earwitness import authority_trust, dating, events
+from earwitness import authority_trust, moment
 from earwitness.atomic import replacing
 from earwitness.authority_trust import Trust
 from earwitness.errors import EarwitnessError, UsageError
@@ -28,7 +28,7 @@ MOST: Final = 9  # tokens beside one recording: a fixed number of names, so that
 MAX_BYTES: Final = 1 << 16  # real ones have 3 to 8 kB
 
 _SHA256: Final = "2.16.840.1.101.3.4.2.1"
-_NO_DATE: Final = ("unknown", "not opened")  # states of `when` in answers.py
+_NO_DATE: Final = ("unknown", "not opened", "clock out of range")  # states of `when` in answers.py
 _GRANTED: Final = 0  # RFC 3161, PKIStatus
 _DRIFT: Final = 1e-4  # of a device clock over a recording, as in answers.py
 _SLACK: Final = timedelta(seconds=2)
@@ -254,10 +254,10 @@ def times(path: Path, verdict: Verdict, *, now: datetime | None = None) -> Verdi
     except EarwitnessError as error:  # settings that cannot be read: the recording is not the worse for it
         details = (*verdict.when.details, f"time tokens not checked: {error.message}")
         return replace(verdict, when=replace(verdict.when, details=details))
-    return replace(verdict, when=_joined(path, verdict, found))
+    return replace(verdict, when=_joined(verdict, found))
 
 
-def _joined(path: Path, verdict: Verdict, found: Sequence[Token]) -> Answer:
+def _joined(verdict: Verdict, found: Sequence[Token]) -> Answer:
     when = verdict.when
     details = (*when.details, *(token.reason for token in found))
     valid = sorted((token for token in found if token.valid), key=lambda token: token.bound)
@@ -267,7 +267,7 @@ def _joined(path: Path, verdict: Verdict, found: Sequence[Token]) -> Answer:
     best = valid[0]
     assert best.time
     outside = f"Not after {_utc(best.time)}{_margin(best)}, by {best.authority}."
-    ended = _ended(path, verdict)
+    ended = _ended(verdict)
     if ended and ended > best.bound:
         words = (
             f"The two disagree: by the recorder's date it ended at {_utc(ended)} or later,"
@@ -275,20 +275,15 @@ def _joined(path: Path, verdict: Verdict, found: Sequence[Token]) -> Answer:
         )
         return Answer("clocks disagree", False, f"{when.reason} {outside} {words}", details)
     state = "not after, by an outside authority" if when.state in _NO_DATE else f"{when.state}, and not after"
-    return Answer(state, True, f"{when.reason} From outside: {outside}", details)
+    return Answer(state, when.ok is not False, f"{when.reason} From outside: {outside}", details)
 
 
-def _ended(path: Path, verdict: Verdict) -> datetime | None:
+def _ended(verdict: Verdict) -> datetime | None:
     """The earliest end that the device's clock allows, or the date from sync, within its stated error."""
-    errors = [events.clock(event).error_us for event in verdict.events if event.type == events.CLOCK]
-    start, error_us = verdict.started_us, errors[0] if errors else 0
-    if start is None:
-        synced = dating.of(path, verdict)
-        if synced is None:
-            return None
-        start, error_us = synced.utc_us, synced.error_us
-    seconds = verdict.duration_s * (1 - _DRIFT) - error_us / 1e6
-    try:
-        return datetime.fromtimestamp(start / 1e6, UTC) + timedelta(seconds=seconds) - _SLACK
-    except (OverflowError, OSError, ValueError):
+    if verdict.started_us is not None:
+        earliest_us = verdict.started_us - verdict.started_error_us
+    elif verdict.synced:
+        earliest_us = verdict.synced.utc_us - verdict.synced.error_us
+    else:
         return None
+    return moment.at(earliest_us) + timedelta(seconds=verdict.duration_s * (1 - _DRIFT)) - _SLACK

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from earwitness import events
+from earwitness import events, moment
 from earwitness.body import Body
 from earwitness.errors import FormatError
 from earwitness.events import Clock, Event, Meta
+from earwitness.moment import Moment
 
 RATE = 16_000
 LOST, MUTED, DAMAGED = "lost", "muted", "damaged"
@@ -173,10 +174,6 @@ class Timeline:
             self.first_index, self.start_us = index, start
         self.worst_us = max(self.worst_us, abs(start - self.start_us))
 
-    def utc_us(self, sample: int) -> int | None:
-        """UTC in microseconds at a sample, by the device's clock: the owner set it. None where it was never set."""
-        if not self.clocks:
-            return None
-        mono = self.start_us + sample * 1_000_000 // self.rate
-        anchor = min(self.clocks, key=lambda clock: abs(clock.mono_us - mono))
-        return anchor.utc_us + mono - anchor.mono_us
+    def moments(self, sample: int) -> list[Moment]:
+        """When a sample was taken, by each setting of the device's clock that is not out of range."""
+        return moment.of(self.clocks, self.start_us + sample * 1_000_000 // self.rate)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from earwitness.events import Event, Meta
+from earwitness.moment import Moment
 from earwitness.timeline import Gap, Mark
 
 OK, NOT_WHOLE, BAD = 0, 4, 13
@@ -56,9 +57,11 @@ class Verdict:
     events: tuple[Event, ...]
     stop_reason: str
     meta: Meta | None
-    clock: str  # start by the device's clock, ISO 8601 UTC, empty if it was never set
+    clock: str  # start by the device's clock, ISO 8601 UTC, empty if it was never set or is out of range
     started_us: int | None  # the same in microseconds since 1970
     began_us: int | None = None  # the same in microseconds since the recorder's boot `meta.boot_id`
+    started_error_us: int = 0  # of `started_us`, ±
+    synced: Moment | None = None  # start as worked out at sync (dating.py), no part of the recording
 
     @property
     def duration_s(self) -> float:
@@ -114,6 +117,7 @@ class Verdict:
             "stop_reason": self.stop_reason,
             "meta": None if self.meta is None else _plain(asdict(self.meta)),
             "clock": self.clock,
+            "clock_error_s": self.started_error_us / 1e6 if self.clock else None,
             "exit_code": self.exit_code,
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from earwitness import answers
+from earwitness import answers, moment
 from earwitness.answers import Found
 from earwitness.body import FLAC, Body
 from earwitness.chain import Chain, cut_short, in_sequence
@@ -123,7 +123,7 @@ def conclude(
     more = cut_short(known, header, final, survey.proven_to)
     found = Found(header, survey, timeline, pinned == header.device, more)
     inside = timeline or Timeline()
-    started = inside.utc_us(0)
+    started = moment.best(inside.moments(0))
     return Verdict(
         intact=answers.intact(found),
         complete=answers.complete(found),
@@ -150,7 +150,8 @@ def conclude(
         events=tuple(inside.events),
         stop_reason=inside.stop_reason,
         meta=inside.meta,
-        clock="" if started is None else answers.utc(started),
-        started_us=started,
+        clock="" if started is None else moment.utc(started.utc_us),
+        started_us=started.utc_us if started else None,
+        started_error_us=started.error_us if started else 0,
         began_us=inside.start_us if inside.first_index else None,
     )

@@ -14,8 +14,9 @@ from pathlib import Path
 import pypdf
 import pytest
 
-from earwitness import authority_trust, dating, report, report_pdf, stamp
+from earwitness import authority_trust, report, report_pdf, stamp
 from earwitness.custody import Custody, History
+from earwitness.moment import Moment
 from earwitness.report import Subject, length_text
 from earwitness.verify import verify
 from tests.host import maker
@@ -157,7 +158,7 @@ def test_a_date_that_is_not_in_the_recording_is_told_as_such(whole: Path) -> Non
     recording.finish()
     path = recording.write(whole.with_name("undated.ewr"))
     assert "Began not known" in texts(report_pdf.render(subject(path)))
-    synced = dating.Start(1_760_000_000_000_000, 1_000_000)
+    synced = Moment(1_760_000_000_000_000, 1_000_000)
     said = texts(report_pdf.render(subject(path, synced=synced)))
     assert "9 October 2025, 09:53:20 BST" in said and "not part of the recording" in said
 

@@ -111,7 +111,7 @@ def test_a_date_from_sync_is_held_against_the_token_as_well(home: Path) -> None:
         elapsed = timedelta(microseconds=3_000_000)
         microseconds = (utc + elapsed - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
         dating.keep(log, dating.Comparison(bytes(range(16)).hex(), maker.BOOT_US + 3_000_000, microseconds, 1000))
-        return stamp.times(path, dating.joined(path, verify(path, OWNER)), now=NOON).when
+        return stamp.times(path, dating.joined(log, verify(path, OWNER)), now=NOON).when
 
     assert when(NOON - timedelta(hours=1)).state == "dated at sync, and not after"
     log.path.unlink()

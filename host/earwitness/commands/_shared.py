@@ -102,7 +102,9 @@ def check(
         verdict = verify(path, identity, pinned=pinned, chain=chain)
     except KeyMissingError:
         verdict = verify(path, None, pinned=pinned, chain=chain)
-    return beacon.joined(path, stamp.times(path, dating.joined(path, verdict), now=now), now=now)
+    if isinstance(item, Entry):
+        verdict = dating.joined(item.custody, verdict)
+    return beacon.joined(path, stamp.times(path, verdict, now=now), now=now)
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:

@@ -19,7 +19,7 @@ def _length(entry: Entry) -> str:
 def _date(entry: Entry) -> str:
     started = entry.started
     if started is None:
-        return "date not read" if entry.row.duration_s is None else "date not known"
+        return entry.undated
     return f"{started.astimezone():%Y-%m-%d %H:%M}{' (dated at sync)' if entry.row.dated == BY_SYNC else ''}"
 
 

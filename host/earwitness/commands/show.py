@@ -11,11 +11,7 @@ from earwitness.commands import _story
 from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, device_name, excerpt_file, learn, owner_if_at_hand
 from earwitness.console import console
-from earwitness.library import Entry, Library
-
-
-def _undated(entry: Entry) -> str:
-    return "date not read" if entry.row.duration_s is None else "date not known: the recorder's clock was not set"
+from earwitness.library import Library
 
 
 def show(
@@ -38,9 +34,7 @@ def show(
     started = entry.started
     lines = [console.paint(entry.row.label or f"Recording {entry.seq}", "bold")]
     lines.append(f"  number {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}")
-    lines.append(
-        f"  {started.astimezone():%A %d %B %Y, %H:%M %Z}, {entry.origin}" if started else f"  {_undated(entry)}"
-    )
+    lines.append(f"  {started.astimezone():%A %d %B %Y, %H:%M %Z}, {entry.origin}" if started else f"  {entry.undated}")
     lines += ["", *_story.answers(verdict, details=True)]
     moments = _story.marks(verdict, library.mark_labels(entry))
     lines += ["", "Marks and gaps", *(moments or ["  none"])]

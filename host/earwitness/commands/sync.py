@@ -101,12 +101,13 @@ class _Bars:
 
 def _tell(library: Library, report: link.SyncReport) -> None:
     from earwitness import dating
+    from earwitness.custody import Custody
 
     lines, data = [], []
     for item in report.items:
         verdict = item.verdict
         if item.path is not None and verdict is not None:
-            verdict = dating.joined(item.path, verdict)
+            verdict = dating.joined(Custody(item.path.with_suffix(".custody.jsonl")), verdict)
         if item.outcome != "present":
             reason = f" ({item.reason})" if item.reason else ""
             lines.append(f"{item.seq}  {_WORDS.get(item.outcome, item.outcome)}{reason}")
