@@ -9,6 +9,7 @@ from typing import Any
 
 from earwitness import note
 from earwitness.answers import Found
+from earwitness.body import FLAC, Body
 from earwitness.chain import Chain, cut_short
 from earwitness.chapters import clock, seconds_text
 from earwitness.errors import IntegrityError
@@ -37,9 +38,9 @@ class ExcerptVerdict(Verdict):
 
 
 def verify_excerpt(
-    path: str | os.PathLike[str], *, pinned: bytes | None = None, chain: Chain | None = None
+    path: str | os.PathLike[str], *, pinned: bytes | None = None, chain: Chain | None = None, decode: bool = False
 ) -> ExcerptVerdict:
-    """What can be said of the excerpt at `path`; nobody's key is needed. pinned, chain: as for `verify`.
+    """What can be said of the excerpt at `path`; nobody's key is needed. pinned, chain, decode: as for `verify`.
 
     Raises FormatError if the file is no excerpt, IntegrityError if what the recorder signed is not in it. Everything
     else that is wrong is in the verdict: then nothing of the excerpt is proven.
@@ -52,8 +53,9 @@ def verify_excerpt(
     survey.final = signed if signed.final else None
     fault = ""
     try:
-        for _ in walk.pieces():
-            pass
+        for piece in walk.pieces():
+            if decode and isinstance(piece, Body) and piece.codec == FLAC:
+                _decode(piece, walk.disclosed, timeline.rate)
     except IntegrityError as error:
         fault, timeline = error.message, Timeline()
     else:
@@ -74,6 +76,16 @@ def verify_excerpt(
         runs=() if fault else tuple(walk.runs),
         withheld_pages=0 if fault else walk.withheld,
     )
+
+
+def _decode(body: Body, number: int, rate: int) -> None:
+    from earwitness import pcm
+
+    try:
+        pcm.decode_pages([body], rate)
+    except IntegrityError as error:
+        words = error.message.removesuffix(".")
+        raise IntegrityError(f"disclosed page {number} of it cannot be used: {words}") from error
 
 
 def _answers(base: Verdict, found: Found, timeline: Timeline, walk: Walk) -> dict[str, Answer]:

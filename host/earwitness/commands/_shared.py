@@ -83,11 +83,17 @@ def target(library: Library, text: str) -> Entry | Path:
 
 
 def check(
-    item: Entry | Path, identity: Identity | None, chain: Chain, pinned: bytes | None, *, now: datetime | None = None
+    item: Entry | Path,
+    identity: Identity | None,
+    chain: Chain,
+    pinned: bytes | None,
+    *,
+    decode: bool = False,
+    now: datetime | None = None,
 ) -> Verdict:
     """All answers about a recording; one that was sealed for other keys is checked as a stranger would.
 
-    `now`: the day from which its time tokens are looked at, today if None.
+    decode: also decode all sound that can be opened. now: the day from which its time tokens are looked at, today if None.
     """
     from earwitness import beacon, dating, stamp
     from earwitness.excerpt_verdict import verify_excerpt
@@ -95,11 +101,10 @@ def check(
 
     path = item.path if isinstance(item, Entry) else item
     if path.suffix == EXCERPT_SUFFIX:
-        return beacon.joined(
-            path, stamp.times(path, verify_excerpt(path, pinned=pinned, chain=chain), now=now), now=now
-        )
+        excerpt = verify_excerpt(path, pinned=pinned, chain=chain, decode=decode)
+        return beacon.joined(path, stamp.times(path, excerpt, now=now), now=now)
     try:
-        verdict = verify(path, identity, pinned=pinned, chain=chain)
+        verdict = verify(path, identity, pinned=pinned, chain=chain, decode=decode)
     except KeyMissingError:
         verdict = verify(path, None, pinned=pinned, chain=chain)
     if isinstance(item, Entry):

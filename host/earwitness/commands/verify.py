@@ -35,7 +35,7 @@ def verify(
     all_: Annotated[bool, typer.Option("--all", help="Everything in the library, on every core.")] = False,
     keyless: Annotated[bool, typer.Option("--keyless", help="As a stranger would, without your key.")] = False,
 ) -> None:
-    """Check that recordings are whole and unedited, and say what follows from what."""
+    """Check that recordings are whole, unedited and, with your key, playable, and say what follows from what."""
     if bool(recordings) == all_:
         raise UsageError("Say which recordings to verify.", "Numbers or files, or --all.")
     library = Library()
@@ -69,7 +69,7 @@ def _path(item: Entry | Path) -> Path:
 
 def _check(job: tuple[Entry | Path, Identity | None, Chain, bytes | None]) -> Outcome:
     try:
-        return check(*job)
+        return check(*job, decode=True)
     except EarwitnessError as error:
         return error
 
