@@ -27,7 +27,7 @@ class Container:
         self.size_pages, self.odd_bytes = divmod(self.size_bytes, PAGE_BYTES)
         with self.path.open("rb") as file:
             first, second = file.read(PAGE_BYTES), file.read(PAGE_BYTES)
-        self.header, self.header_fault = _find_header(first, second)
+        self.header, self.header_fault = find_header(first, second)
 
     def pages(self) -> Iterator[bytes]:
         """Every whole page, in file order, page 0 included; bytes short of a page at the end are left out."""
@@ -42,8 +42,11 @@ class Container:
                     return  # the file was cut while it was read
 
 
-def _find_header(first: bytes, second: bytes) -> tuple[Header, str]:
-    """The header to rely on, and what is wrong with page 0, in words."""
+def find_header(first: bytes, second: bytes) -> tuple[Header, str]:
+    """The header to rely on, from pages 0 and 1, and what is wrong with page 0, in words.
+
+    Raises as `Container` does.
+    """
     own, fault = _try(lambda: parse_header(first))
     copy, _ = _try(lambda: checkpoint.header_copy(second))
     if own and copy and own.recording_id != copy.recording_id and own.envelope != copy.envelope:

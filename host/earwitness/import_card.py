@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
+from earwitness.container import find_header
 from earwitness.devices import DeviceStore
-from earwitness.errors import FormatError, NoDeviceError
+from earwitness.errors import EarwitnessError, FormatError, NoDeviceError
 from earwitness.fat32 import Fat32
 from earwitness.link.client import Page
 from earwitness.link.messages import FINAL, PAGE_BYTES, Recording
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"EW(\d{6})\.EWR", re.IGNORECASE)  # FORMAT.md, "Files on the card"
 _READ_PAGES: Final = 64
-_HEAD_BYTES: Final = 28
+_HEADER: Final = b"EWR1\x01"
 
 
 class _Card(Protocol):
@@ -70,7 +71,7 @@ class _Image:
 
 
 class CardSource:
-    """Recordings on a card, found by name and by their first page."""
+    """Recordings on a card, found by name and by their first pages."""
 
     how = "card"
     to_the_end = True
@@ -87,15 +88,15 @@ class CardSource:
             if match is None or size < PAGE_BYTES:
                 continue
             try:
-                head = self._card.read(name, 0, _HEAD_BYTES)
+                whose = self._whose(name)
             except (OSError, FormatError) as error:
                 self.unreadable.append(Item(int(match[1]), "", FAILED, reason=f"{name} cannot be read: {error}"))
                 continue
-            if head[:5] != b"EWR1\x01":
+            if whose is None:
                 continue  # prepared for the next recording, not begun
-            recording_id = bytes(head[12:28])
+            recording_id, device = whose
             self._names[recording_id] = name
-            found.append(Recording(int(match[1]), recording_id, size // PAGE_BYTES, FINAL))
+            found.append(Recording(int(match[1]), recording_id, size // PAGE_BYTES, FINAL, device=device))
         return found
 
     def read(self, recording: Recording, first: int) -> Iterator[Page]:
@@ -116,6 +117,17 @@ class CardSource:
             for at in range(0, len(data) - PAGE_BYTES + 1, PAGE_BYTES):
                 yield Page(number, data[at : at + PAGE_BYTES])
                 number += 1
+
+    def _whose(self, name: str) -> tuple[bytes, bytes] | None:
+        """(recording id, device key) as the first two pages have it, either of which may be spoilt; None: not begun."""
+        first, second = self._single(name, 0), self._single(name, 1)
+        try:
+            header, _ = find_header(first or b"", second or b"")
+        except EarwitnessError:
+            if first is None:  # and page 1 cannot stand in for it
+                raise FormatError("its first page") from None
+            return (first[12:28], first[68:100]) if first[:5] == _HEADER else None
+        return header.recording_id, header.device
 
     def _single(self, name: str, page: int) -> bytes | None:
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import sqlite3
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 
 class Row(NamedTuple):
@@ -39,6 +39,7 @@ class Row(NamedTuple):
     dated: str | None = None  # where the date comes from (dating.py)
     boot: str | None = None  # the recorder's start during which it was made, hex
     began_us: int | None = None  # how long after it
+    whole: int | None = None  # 1: these bytes are verified to their final note; 0: they are not whole; None: not asked
 
 
 _COLUMNS: Final = Row._fields
@@ -72,7 +73,7 @@ class Index:
                 db.execute(
                     "CREATE TABLE recording (name TEXT PRIMARY KEY, size INT, mtime_ns INT, recording_id TEXT,"
                     " device_key TEXT, seq INT, label TEXT, started_us INT, duration_s REAL, marks INT, verdict TEXT,"
-                    " checked TEXT, dated TEXT, boot TEXT, began_us INT)"
+                    " checked TEXT, dated TEXT, boot TEXT, began_us INT, whole INT)"
                 )
                 db.execute("CREATE INDEX by_id ON recording (recording_id)")
                 db.execute(f"PRAGMA user_version = {_VERSION}")
@@ -104,10 +105,12 @@ class Index:
         self._db.execute("COMMIT")
 
     def put(self, rows: Iterable[Row]) -> None:
-        """Insert or replace rows."""
+        """Insert or replace rows. One that does not fit is left out: it must not keep the others from the list."""
         marks = ", ".join("?" * len(_COLUMNS))
         with self._transaction():
-            self._db.executemany(f"INSERT OR REPLACE INTO recording VALUES ({marks})", rows)
+            for row in rows:
+                with _unfit_left_out():
+                    self._db.execute(f"INSERT OR REPLACE INTO recording VALUES ({marks})", row)
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget rows of files that are gone."""
@@ -115,7 +118,17 @@ class Index:
             self._db.executemany("DELETE FROM recording WHERE name = ?", ((name,) for name in names))
 
     def change(self, name: str, **values: Any) -> None:
-        """Set some columns of one row."""
+        """Set some columns of one row; a value that does not fit is not kept."""
         assert set(values) <= set(_COLUMNS)
-        text = ", ".join(f"{column} = ?" for column in values)
-        self._db.execute(f"UPDATE recording SET {text} WHERE name = ?", (*values.values(), name))
+        for column, value in values.items():
+            with _unfit_left_out():
+                self._db.execute(f"UPDATE recording SET {column} = ? WHERE name = ?", (value, name))
+
+
+@contextlib.contextmanager
+def _unfit_left_out() -> Iterator[None]:
+    """What comes out of files may be more than SQLite takes: a number beyond 64 bits, a name that is no text."""
+    import sqlite3
+
+    with contextlib.suppress(OverflowError, UnicodeEncodeError, sqlite3.InterfaceError, sqlite3.ProgrammingError):
+        yield

@@ -3,6 +3,7 @@
     3f9a12bc77d0e114-000007.ewr             the recording as it left the recorder, still encrypted
     3f9a12bc77d0e114-000007.custody.jsonl   what happened to it here (custody.py)
     3f9a12bc77d0e114-000007.notes.jsonl     the owner's own titles and notes, append-only
+    other copies/                           of a recording whose copies each prove what the other does not (intake.py)
 
 A name is made of the recorder's key and the recording's number: both stand in the clear in page 0, so that a name needs
 no key, never changes, and tells a stranger nothing new. Dates are inside the encryption and are shown by `list`.
@@ -18,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from earwitness import dating, moment, places
+from earwitness import dating, events, moment, places
 from earwitness.custody import Custody
 from earwitness.errors import EarwitnessError, FormatError, UsageError
 from earwitness.index import Index, Row
 
 if TYPE_CHECKING:
+    from earwitness.moment import Moment
     from earwitness.verdict import Verdict
 
 _ID_LETTERS: Final = 4
@@ -123,7 +125,10 @@ class Library:
             for item in found:
                 if not item.name.endswith(".ewr") or item.name.startswith("."):
                     continue
-                stat = item.stat()
+                try:
+                    stat = item.stat()
+                except OSError:
+                    continue  # it went, or it is a link to nowhere
                 seen.add(item.name)
                 old = rows.get(item.name)
                 if old is None or (old.size, old.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
@@ -155,11 +160,10 @@ class Library:
     def place_for(self, path: Path) -> Path:
         """Where the recording in `path` belongs in this library. The same recording always has the same place."""
         recording_id, _device, seq, short = read_header(path)
-        place = self.root / f"{short}-{seq:06d}.ewr"
-        if place.exists() and place != path and read_header(place)[0] != recording_id:
-            # two recordings with one number: a copied or rolled-back recorder. Keep both; `verify` names it.
-            place = self.root / f"{short}-{seq:06d}-{recording_id[:8]}.ewr"
-        return place
+        # Two recordings with one number: a copied or rolled-back recorder. All are kept; `verify` names it.
+        names = [f"{short}-{seq:06d}{more}.ewr" for more in ("", f"-{recording_id[:8]}", f"-{recording_id}")]
+        places = [self.root / name for name in names]
+        return next((place for place in places if place == path or _holds(place) in ("", recording_id)), places[-1])
 
     def has(self, recording_id: str) -> Entry | None:
         """The entry of this recording (32 hex digits), if it is here."""
@@ -177,34 +181,26 @@ class Library:
         return Entry(self.root, row)
 
     def add(self, source: Path, *, how: str) -> Entry:
-        """Take in a complete file that already lies in the library folder under another name, or on another disk.
+        """Take in a complete file; see intake.py, and for what became of it where there is another copy."""
+        from earwitness.intake import take
 
-        It appears under its name whole or not at all; `how` is told in the custody log (`USB`, `card`, …).
-        """
-        place = self.place_for(source)
-        if source.parent.absolute() == self.root:
-            with source.open("rb+") as file:
-                os.fsync(file.fileno())
-            source.replace(place)
-        else:
-            import shutil
+        return take(self, source, how=how).entry
 
-            from earwitness.atomic import replacing
+    def is_whole(self, entry: Entry) -> bool:
+        """Whether these very bytes were verified and are intact to their final note; if nobody has looked yet, verify."""
+        if entry.row.whole is None:
+            from earwitness.verify import verify
 
-            with source.open("rb") as old, replacing(place, mode=0o600) as new:
-                shutil.copyfileobj(old, new, 1 << 20)
-        entry = self.entry(place)
-        self._came(entry, how)
-        return entry
+            try:
+                entry = self.remember(entry, whole=_whole(verify(entry.path)))
+            except EarwitnessError:
+                entry = self.remember(entry, whole=0)
+        return bool(entry.row.whole)
 
-    def came(self, entry: Entry, how: str) -> None:
+    def came(self, entry: Entry, how: str, *, again: bool = False) -> None:
         """See to it that the custody log begins with the recording's coming, which a kill may have cut off."""
-        if not entry.custody.path.exists():
-            self._came(entry, how)
-
-    @staticmethod
-    def _came(entry: Entry, how: str) -> None:
-        entry.custody.add("synced", how=how, bytes=entry.row.size)
+        if again or not entry.custody.path.exists():
+            entry.custody.add("synced", how=how, bytes=entry.row.size)
 
     def find(self, text: str) -> Entry:
         """The recording a person means: its number, `recorder/number`, the start of its id, a file name, or `last`."""
@@ -241,6 +237,7 @@ class Library:
         values: dict[str, Any] = {
             "verdict": f"{verdict.intact.state}, {verdict.complete.state}",
             "checked": datetime.now(UTC).isoformat(timespec="seconds"),
+            "whole": _whole(verdict),
         }
         if verdict.opened:
             synced = dating.of(entry.custody, verdict)
@@ -299,13 +296,37 @@ class Library:
 
     def _notes(self, path: Path) -> list[Note]:
         try:
-            lines = path.with_suffix(".notes.jsonl").read_text("utf-8").splitlines()
-        except FileNotFoundError:
+            lines = path.with_suffix(".notes.jsonl").read_text("utf-8", "replace").splitlines()
+        except OSError:
             return []
         notes = []
         for line in lines:
             try:
-                notes.append(Note(**json.loads(line)))
-            except (ValueError, TypeError):
+                note = Note(**json.loads(line))
+            except (ValueError, TypeError, RecursionError):
                 continue  # a line torn by a crash
+            if isinstance(note.kind, str) and isinstance(note.text, str) and isinstance(note.mark, int | None):
+                notes.append(note)
         return notes
+
+
+def _holds(place: Path) -> str:
+    """Id of the recording in `place`; empty if there is no file, `?` if nobody can tell."""
+    try:
+        return read_header(place)[0]
+    except FileNotFoundError:
+        return ""
+    except (EarwitnessError, OSError):
+        return "?"
+
+
+def _whole(verdict: Verdict) -> int:
+    return int(verdict.intact.ok is True and verdict.final_note != b"")
+
+
+def _dated(verdict: Verdict, synced: Moment | None) -> str | None:
+    if synced is not None:
+        return dating.BY_SYNC
+    if verdict.started_us is not None:
+        return dating.BY_RECORDER
+    return dating.OUT_OF_RANGE if any(event.type == events.CLOCK for event in verdict.events) else None

@@ -17,6 +17,7 @@ MAGIC = b"EWR1"
 SUITE = 1
 HEADER, AUDIO, CHECKPOINT = 1, 2, 3
 
+MAX_SEQ = (1 << 32) - 1
 MAX_LEAVES = 1 << 20  # 4 GiB, the most that a FAT32 file holds: no index or count beyond it is believed
 
 _ENVELOPE_OFFSET = 102
@@ -92,6 +93,8 @@ def parse_header(page: bytes) -> Header:
         raise FormatError("The header holds bytes where the format has zeros.")
     envelope = page[_ENVELOPE_OFFSET:end]
     check_envelope(envelope)
+    if seq > MAX_SEQ:
+        raise FormatError("The header's sequence number is higher than any recorder counts.")
     if seq == 0 or (seq == 1) != (prev == _ZERO32):
         raise FormatError("The header's sequence number and its link to the recording before contradict each other.")
     return Header(bytes(page), begin.recording_id, seq, prev, device, envelope)

@@ -6,15 +6,17 @@ The same code takes recordings from the recorder (`sync`) and from its card in a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from earwitness import beacon
+from earwitness.container import Container
 from earwitness.dating import Comparison
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import (
@@ -25,18 +27,17 @@ from earwitness.errors import (
     KeyMissingError,
     NoDeviceError,
 )
+from earwitness.intake import take
 from earwitness.link.client import ClockSet, Page, Recorder
 from earwitness.link.messages import FREED, OPEN, PAGE_BYTES, Recording, Status
+from earwitness.part import Part, part_path
 
 if TYPE_CHECKING:
     from earwitness.identity import Identity
-    from earwitness.library import Library
+    from earwitness.library import Entry, Library
     from earwitness.verify import Verdict
 
 NEW, PRESENT, UNOPENED, DAMAGED, SKIPPED, FAILED = "new", "present", "unopened", "damaged", "skipped", "failed"
-_CHECKPOINT: Final = b"EWR1\x03"
-_AUDIO: Final = b"EWR1\x02"
-_HEADER: Final = b"EWR1\x01"
 _TELL_EVERY_PAGES: Final = 16
 
 
@@ -55,9 +56,10 @@ class Progress:
 class Item:
     """What became of one recording.
 
-    `new`: it is in the library and verified. `present`: it was there. `unopened`: new, but the identity at hand does not
-    open it. `damaged`: new, all that there is, and the verdict says what is wrong. `skipped`: still being recorded.
-    `failed`: not copied; `reason` says why.
+    `new`: it is in the library and verified. `present`: it was there, verified to its final note. `unopened`: new, but the
+    identity at hand does not open it. `damaged`: this is all that there is, and the verdict says what is wrong. `skipped`:
+    still being recorded. `failed`: not copied. `path` and `verdict` are of the file that was read now; without a path it
+    was not kept, because a better copy was here: `reason` says so.
     """
 
     seq: int
@@ -87,7 +89,7 @@ class Source(Protocol):
     """Where recordings come from."""
 
     how: str  # for the custody log
-    to_the_end: bool  # read past the final note: whatever stands behind it on a card is evidence too
+    to_the_end: bool  # read past the final note: whatever stands behind it on a card is evidence too, and costs little
 
     def recordings(self) -> list[Recording]:
         """What there is; `pages` may count unused space at a file's end."""
@@ -109,10 +111,7 @@ class RecorderSource:
         return self._recorder.list()
 
     def read(self, recording: Recording, first: int) -> Iterator[Page]:
-        for page in self._recorder.read(recording, first):
-            yield page
-            if page.data is not None and _is_final(page.data, recording.recording_id):
-                return
+        return self._recorder.read(recording, first)
 
 
 def sync(
@@ -167,52 +166,37 @@ def take_all(
 
     `time_now`, from a recorder that was just asked, dates what it recorded before its clock was set.
     """
-    known = {entry.recording_id: entry for entry in library.entries()}
+    known: dict[str, list[Entry]] = {}
+    for entry in library.entries():
+        known.setdefault(entry.recording_id, []).append(entry)
     items = []
     for recording in source.recordings():
         name = recording.recording_id.hex()
-        have = known.get(name)
-        if recording.state == FREED and have is None:
-            items.append(Item(recording.seq, name, SKIPPED, reason="freed on the recorder"))
-        elif have is not None and (recording.state == FREED or is_finished(have.path)):
+        # A copy under another key is another recording, whatever id it says it has.
+        keys = {recording.device} if recording.device else pinned
+        have = next((entry for entry in known.get(name, []) if bytes.fromhex(entry.row.device_key) in keys), None)
+        whole = have is not None and library.is_whole(have)
+        if have is not None and (whole or recording.state == FREED):
             library.came(have, source.how)
             if time_now:
                 library.compared(have, time_now)
-            items.append(Item(recording.seq, name, PRESENT, have.path))
+            reason = "" if whole else "freed on the recorder; the copy here is not whole"
+            items.append(Item(recording.seq, name, PRESENT if whole else SKIPPED, have.path, reason=reason))
+        elif recording.state == FREED:
+            items.append(Item(recording.seq, name, SKIPPED, reason="freed on the recorder"))
         elif recording.state == OPEN:
             items.append(Item(recording.seq, name, SKIPPED, reason="still being recorded"))
         else:
             try:
-                item = _take(source, recording, library, pinned, identity, progress)
+                item, entry = _take(source, recording, library, pinned, identity, progress)
                 items.append(item)
-                if time_now and item.path:
-                    library.compared(library.entry(item.path), time_now)
+                if time_now:
+                    library.compared(entry, time_now)
             except NoDeviceError:
                 raise
             except EarwitnessError as error:
                 items.append(Item(recording.seq, name, FAILED, reason=error.message))
     return items
-
-
-def is_finished(path: Path) -> bool:
-    """Whether a recording's file ends with a final note: there is nothing to add to it. Looks only, verifies nothing."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size < 2 * PAGE_BYTES:
-            return False
-        file.seek(size // PAGE_BYTES * PAGE_BYTES - PAGE_BYTES)
-        page = file.read(PAGE_BYTES)
-    return _is_final(page, page[12:28])
-
-
-def _is_final(page: bytes, recording_id: bytes) -> bool:
-    """Whether this page looks like the recording's last; verification decides."""
-    return page[:5] == _CHECKPOINT and page[12:28] == recording_id and b"\nstate running\n" not in page[34:434]
-
-
-def part_path(library: Library, recording: Recording) -> Path:
-    """The unfinished copy of a recording, hidden, beside where it will be."""
-    return library.root / f".{recording.recording_id.hex()}.part"
 
 
 def _take(
@@ -222,9 +206,8 @@ def _take(
     pinned: set[bytes],
     identity: Identity | None,
     progress: Callable[[Progress], None] | None,
-) -> Item:
+) -> tuple[Item, Entry]:
     part = part_path(library, recording)
-    name = recording.recording_id.hex()
     resumed = _copy(source, recording, part, progress)
     verdict, outcome = _check(part, recording, pinned, identity, progress)
     if outcome == DAMAGED and resumed:
@@ -233,71 +216,53 @@ def _take(
         _copy(source, recording, part, progress)
         verdict, outcome = _check(part, recording, pinned, identity, progress)
     size = part.stat().st_size
-    entry = library.add(part, how=source.how)
-    sync_folder(entry.path.parent)
-    if verdict is not None:
-        library.learn(entry, verdict)
-    return Item(recording.seq, name, outcome, entry.path, verdict, bytes=size)
+    taken = take(library, part, how=source.how)
+    sync_folder(taken.entry.path.parent)
+    entry, reason = taken.entry, ""
+    if taken.path == entry.path:
+        if verdict is not None:
+            entry = library.learn(entry, verdict)
+        if taken.other:
+            reason = f"the copy that was here proves other parts of it, and is kept as {taken.other}"
+    elif taken.path is not None:
+        sync_folder(taken.path.parent)
+        reason = f"the copy that is here stays; this one proves other parts of it, and is kept as {taken.path}"
+    else:
+        part.unlink()
+        outcome = DAMAGED if outcome == DAMAGED else PRESENT
+        reason = "not kept: the copy that is here stays, which proves all that this one does"
+    return Item(recording.seq, recording.recording_id.hex(), outcome, taken.path, verdict, reason, size), entry
 
 
-def _copy(source: Source, recording: Recording, part: Path, progress: Callable[[Progress], None] | None) -> bool:
-    """Fill `part` to its last page; True if it began with what an earlier run had left."""
+def _copy(source: Source, recording: Recording, path: Path, progress: Callable[[Progress], None] | None) -> bool:
+    """Fill a `.part` to the recording's last page; True if it began with what an earlier run had left."""
     total = recording.pages * PAGE_BYTES
-    handle = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(handle, "r+b") as file:
-        first = _resume(file, recording)
-        if first and not source.to_the_end and is_finished(part):
+        part = Part(file, recording)
+        first = part.pages
+        if not source.to_the_end and part.is_finished:
             return True
         need = total - first * PAGE_BYTES
-        if shutil.disk_usage(part.parent).free < need:
+        if shutil.disk_usage(path.parent).free < need:
             raise EarwitnessError(
                 f"There is no room for recording {recording.seq}: it needs {need // 1_000_000 + 1} MB.",
                 "Free some space on this disk, then run the same again.",
             )
-        began, done = time.monotonic(), first
+        began = time.monotonic()
         if first < recording.pages:
             for page in source.read(recording, first):
-                _store(file, page, recording)
-                done = page.number + 1
+                part.store(page)
+                done = part.pages
                 if progress and (done % _TELL_EVERY_PAGES == 0 or done == recording.pages):
                     rate = (done - first) * PAGE_BYTES / max(time.monotonic() - began, 1e-6)
                     progress(Progress(recording.seq, "reading", done * PAGE_BYTES, total, rate))
-        _cut(file, recording)
+                if not source.to_the_end and page.data is not None and part.is_final(page.data):
+                    break
+        part.cut()
         file.flush()
         os.fsync(file.fileno())
     return first > 0
-
-
-def _resume(file: BinaryIO, recording: Recording) -> int:
-    """Whole pages that are there already and belong to this recording; the file is cut to them."""
-    size = file.seek(0, os.SEEK_END)
-    pages = min(size // PAGE_BYTES, recording.pages)
-    file.seek(0)
-    head = file.read(28)
-    if head[:5] != _HEADER or head[12:28] != recording.recording_id:
-        pages = 0
-    file.truncate(pages * PAGE_BYTES)
-    file.seek(pages * PAGE_BYTES)
-    return pages
-
-
-def _store(file: BinaryIO, page: Page, recording: Recording) -> None:
-    data = page.data if page.data is not None else bytes(PAGE_BYTES)  # unreadable: verification names it
-    if page.number == 0 and data[:5] == _HEADER and data[12:28] != recording.recording_id:
-        raise FormatError(f"Recording {recording.seq} is not the one that was listed: its file holds another.")
-    file.write(data)
-
-
-def _cut(file: BinaryIO, recording: Recording) -> None:
-    """Cut unused space behind the last page of this recording: files on the card are allocated ahead."""
-    pages = file.seek(0, os.SEEK_END) // PAGE_BYTES
-    while pages > 1:
-        file.seek((pages - 1) * PAGE_BYTES)
-        head = file.read(28)
-        if head[:5] in (_AUDIO, _CHECKPOINT, _HEADER) and head[12:28] == recording.recording_id:
-            break
-        pages -= 1
-    file.truncate(pages * PAGE_BYTES)
 
 
 def _check(
@@ -316,11 +281,10 @@ def _check(
             progress(Progress(recording.seq, "checking", min(pages * PAGE_BYTES, size), size, 0))
 
     tell(0)
-    with part.open("rb") as file:
-        device = file.read(100)[68:100]
-    key = device if device in pinned else None
-    if key is None and len(pinned) == 1:
-        (key,) = pinned
+    key = next(iter(pinned)) if len(pinned) == 1 else None
+    with contextlib.suppress(FormatError, IntegrityError):
+        device = Container(part).header.device
+        key = device if device in pinned else key
     outcome = NEW
     verdict: Verdict | None
     try:

@@ -9,13 +9,13 @@ import typer
 
 from earwitness.commands._shared import owner_if_at_hand
 from earwitness.console import console
-from earwitness.errors import UsageError
+from earwitness.errors import EarwitnessError, UsageError
 from earwitness.library import Library
+from earwitness.plain import counted
 from earwitness.progress import Progress
 
 if TYPE_CHECKING:
     from earwitness import sync as link
-    from earwitness.identity import Identity
 
 _WORDS = {
     "new": "new, verified",
@@ -28,7 +28,7 @@ _WORDS = {
 
 def sync(
     via: Annotated[
-        str, typer.Option(metavar="usb|ble|card", help="How: the cable, Bluetooth, or the card itself.")
+        str, typer.Option(metavar="usb|card", help="How: the cable, or the card itself.")
     ] = "usb",
     card: Annotated[
         Path | None, typer.Argument(metavar="[CARD]", help="With --via card: its folder, or an image of it.")
@@ -36,15 +36,19 @@ def sync(
     port: Annotated[str | None, typer.Option(metavar="PORT", help="Where it is plugged in, if not found.")] = None,
 ) -> None:
     """Bring new recordings here: copied, verified, made durable, and only then shown. Running it again resumes."""
-    if via not in ("usb", "ble", "card"):
-        raise UsageError(f"There is no way to sync called {via}.", "Choose usb, ble or card.")
+    if via not in ("usb", "card"):
+        raise UsageError(f"There is no way to sync called {via}.", "Choose usb or card.")
     if (via == "card") != (card is not None):
         raise UsageError(
             "A card's folder goes with --via card.", "For example: earwitness sync --via card /media/EARWITNESS"
         )
     library = Library()
-    identity = owner_if_at_hand()
-    report = _run(library, identity, via, card, port)
+    report = _run(library, card, port)
+    if card is not None and not report.items:
+        raise EarwitnessError(
+            f"There are no recordings of an Earwitness recorder in {card}.",
+            "They are called EW000001.EWR and so on, and lie in the card's top folder.",
+        )
     _tell(library, report)
     if any(item.outcome == "damaged" for item in report.items):
         raise typer.Exit(3 if len(report.items) > 1 else 13)
@@ -52,7 +56,7 @@ def sync(
         raise typer.Exit(3)
 
 
-def _run(library: Library, identity: Identity | None, via: str, card: Path | None, port: str | None) -> link.SyncReport:
+def _run(library: Library, card: Path | None, port: str | None) -> link.SyncReport:
     from earwitness.devices import DeviceStore
 
     store = DeviceStore()
@@ -61,15 +65,13 @@ def _run(library: Library, identity: Identity | None, via: str, card: Path | Non
         if card is not None:
             from earwitness.import_card import import_card
 
-            return import_card(card, library, store, identity=identity, progress=bars)
-        if via == "ble":
-            raise UsageError("Bluetooth is not in this version yet.", "Use the cable.")
+            return import_card(card, library, store, identity=owner_if_at_hand(), progress=bars)
         from earwitness import sync as link
         from earwitness.link.connect import connect
 
         recorder, record = connect(store, port)
-        with recorder:
-            return link.sync(recorder, record, library, store, identity=identity, progress=bars)
+        with recorder:  # found first: a passphrase that is typed for nothing annoys
+            return link.sync(recorder, record, library, store, identity=owner_if_at_hand(), progress=bars)
     finally:
         bars.close()
 
@@ -110,7 +112,10 @@ def _tell(library: Library, report: link.SyncReport) -> None:
             verdict = dating.joined(Custody(item.path.with_suffix(".custody.jsonl")), verdict)
         if item.outcome != "present":
             reason = f" ({item.reason})" if item.reason else ""
-            lines.append(f"{item.seq}  {_WORDS.get(item.outcome, item.outcome)}{reason}")
+            words = _WORDS.get(item.outcome, item.outcome)
+            if item.outcome == "damaged" and item.path is None:
+                words = "damaged where it was read"
+            lines.append(f"{item.seq}  {words}{reason}")
         data.append(
             {
                 "seq": item.seq,
@@ -124,5 +129,5 @@ def _tell(library: Library, report: link.SyncReport) -> None:
         )
     present = sum(item.outcome == "present" for item in report.items)
     if not lines:
-        console.say(f"Nothing new: {present} recording{'s are' if present != 1 else ' is'} here already.")
+        console.say(f"Nothing new: {counted(present, 'recording')} {'are' if present != 1 else 'is'} here already.")
     console.result("\n".join(lines), {"recordings": data, "clock_set": report.clock is not None})

@@ -38,6 +38,7 @@ class Recording:
     pages: int  # of the file, up to and with its final checkpoint
     state: int  # FINAL, OPEN or FREED
     marks: tuple[int, ...] = ()  # file pages that hold a mark, the first 64
+    device: bytes = b""  # whose key the file says it is by; empty where only that recorder is asked
 
 
 @dataclass(frozen=True)
