@@ -96,7 +96,6 @@ class Recording:
         match(ENVELOPE, self.envelope, "page 0: the envelope is no age file for 1 to 3 X25519 recipients")
         need(not any(page[self.end : 4080]), "page 0: there are bytes where zeros have to be")
         need(self.seq < 1 << 32, "page 0: the number is higher than any recorder counts")
-        need(self.seq < 1 << 32, "page 0: a number that no recorder counts to")
         need((self.seq == 1) == (self.prev == bytes(32)), "page 0: number and link to the recording before contradict")
         need(self.device[:31] + bytes([self.device[31] & 127]) not in WEAK_KEYS, "page 0: anybody can sign by this key")
         self.name = "earwitness/" + sha(self.device)[:8].hex()
