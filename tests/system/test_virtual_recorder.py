@@ -16,6 +16,7 @@ import serial
 
 from tools.virtual.device import VirtualRecorder, VirtualRecorderError
 from tools.virtual.script import ScriptError, Step, parse
+from tools.virtual.tape import TapeError, make_tape
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -256,15 +257,107 @@ def test_command_plays_a_script_and_prints_events(tmp_path: Path, speech: Path) 
     assert (tmp_path / "state" / "card.img").exists()
 
 
-def test_command_refuses_a_wrong_script_plainly(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "virtual_recorder.py"), "--script", "0:jump", "--port", "none"],
+def _command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "virtual_recorder.py"), "--script", "0:wait", "--port", "none", *words],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         env=dict(os.environ, EARWITNESS_ENVIRONMENT="own"),
     )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert "jump" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--script", "0:jump"), "jump"),
+        (("--script", "inf:on"), "inf:on"),
+        (("--mic", "nosuch.wav"), "nosuch.wav"),
+        (("--mic", "say.txt"), "ffmpeg"),
+        (("--mic", "."), "folder"),
+        (("--mic", "empty.wav"), "empty"),
+        (("--card-size", "banana"), "banana"),
+        (("--card-size", "1M"), "34 MiB"),
+        (("--card-size", "4096G"), "2048 GiB"),
+        (("--rtc", "yesterday"), "yesterday"),
+        (("--speed", "nan"), "nan"),
+        (("--until", "-1"), "-1"),
+        (("--port", "tcp:99999"), "99999"),
+        (("--port", "tcp:x"), "tcp:x"),
+        (("--port", "serial"), "serial"),
+        (("--stall", "20"), "20"),
+        (("--card", "no/such/card.img"), "no/such/card.img"),
+        (("--card", "."), "folder"),
+        (("--state", "say.txt"), "say.txt"),
+    ],
+    ids=" ".join,
+)
+def test_command_refuses_what_cannot_be_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "say.txt").write_text("This is a letter.")
+    (tmp_path / "empty.wav").touch()
+    done = _command(*words)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("virtual_recorder: ")
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+    assert (tmp_path / "say.txt").read_text() == "This is a letter."
+
+
+def test_two_commands_do_not_share_a_card(tmp_path: Path) -> None:
+    import fcntl
+
+    state = tmp_path / "state"
+    state.mkdir()
+    with (state / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = _command("--state", state)
+    assert done.returncode == 1
+    assert "already" in done.stderr
+    assert not (state / "card.img").exists()
+
+
+def test_a_folder_with_other_peoples_files_of_that_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "flash.bin").write_text("a game")
+    done = _command("--state", tmp_path)
+    assert done.returncode == 1
+    assert "Name another folder" in done.stderr
+    assert (tmp_path / "flash.bin").read_text() == "a game"
+
+
+def test_the_cable_has_a_name_that_stays(virtual_recorder: Callable[..., VirtualRecorder], tmp_path: Path) -> None:
+    for _ in range(2):
+        recorder = virtual_recorder(state=tmp_path / "state")
+        assert recorder.port_link == tmp_path / "state" / "port"
+        assert str(recorder.port_link.readlink()) == recorder.port
+        recorder.close()
+        assert not recorder.port_link.is_symlink()
+
+
+# --- tape
+
+
+def test_a_tape_that_lies_in_its_place_already_is_taken(tmp_path: Path) -> None:
+    tape = tmp_path / "mic.s16"
+    tape.write_bytes(bytes(range(100)) + b"x")
+    assert make_tape(tape, tape) == 50
+    assert tape.read_bytes() == bytes(range(100))
+
+
+def test_a_tape_ends_where_it_is_told_to(tmp_path: Path, speech: Path) -> None:
+    assert make_tape(speech, tmp_path / "whole.s16") > 70_000
+    assert make_tape(speech, tmp_path / "part.s16", longest=70_000) == 70_000
+    assert (tmp_path / "part.s16").read_bytes() == (tmp_path / "whole.s16").read_bytes()[:140_000]
+    assert make_tape(tmp_path / "whole.s16", tmp_path / "part.s16", longest=7) == 7
+
+
+def test_a_sound_that_cannot_be_read_leaves_the_earlier_tape(tmp_path: Path) -> None:
+    (tmp_path / "say.txt").write_text("This is a letter.")
+    (tmp_path / "mic.s16").write_bytes(b"before")
+    with pytest.raises(TapeError, match=r"say\.txt"):
+        make_tape(tmp_path / "say.txt", tmp_path / "mic.s16")
+    assert {path.name for path in tmp_path.iterdir()} == {"say.txt", "mic.s16"}
+    assert (tmp_path / "mic.s16").read_bytes() == b"before"

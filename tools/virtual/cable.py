@@ -14,6 +14,16 @@ _BUFFER_BYTES = 4096
 _LOOK_MS = 20  # how often a closed terminal device is looked at
 
 
+def _listen(port: str) -> socket.socket:
+    number = port[4:]
+    if not (number.isascii() and number.isdecimal() and int(number[:6]) < 65_536):
+        raise ValueError(f"{port!r} has no port number between 0 and 65535.")
+    try:
+        return socket.create_server(("127.0.0.1", int(number)))
+    except OSError as error:
+        raise OSError(f"Port {number} cannot be used ({error.strerror}). Take another, or tcp:0 for any.") from None
+
+
 class Cable:
     """One thread, one host at a time. `url` is what a host opens; empty where there is no cable."""
 
@@ -25,11 +35,11 @@ class Cable:
         if port == "pty":
             self._open_pty()
         elif port.startswith("tcp:"):
-            self._listener = socket.create_server(("127.0.0.1", int(port[4:])))
+            self._listener = _listen(port)
             self._listener.setblocking(False)
             self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
         elif port != "none":
-            raise ValueError(f"{port!r} is none of pty, none, tcp:PORT")
+            raise ValueError(f"{port!r} is none of pty, none, tcp:NUMBER")
         self._device_listener = socket.create_server(("127.0.0.1", 0))
         self._device_listener.setblocking(False)
         self.device_port: int = self._device_listener.getsockname()[1]
@@ -77,6 +87,9 @@ class Cable:
             self._to_device = b""
 
     def close(self) -> None:
+        """End the thread and give the port back. A second time does nothing."""
+        if self._stopping:
+            return
         self._stopping = True
         self._wake_in.send(b".")
         self._thread.join()

@@ -62,9 +62,13 @@ class VirtualRecorder:
         self.state = state
         state.mkdir(parents=True, exist_ok=True)
         self.card = card or state / "card.img"
+        self.flash = state / "flash.bin"
+        if self.flash.exists() and self.flash.stat().st_size != FLASH_BYTES:
+            raise VirtualRecorderError(f"{self.flash} is not a virtual recorder's. Name another folder for the state.")
         if not self.card.exists():
             make_card(self.card, card_size)
-        self.flash = state / "flash.bin"
+        elif self.card.is_dir():
+            raise VirtualRecorderError(f"{self.card} is a folder. Name a file for the card; it is made if missing.")
         if not self.flash.exists():
             self.flash.write_bytes(b"\xff" * FLASH_BYTES)
         self._events = state / "events.jsonl"
@@ -78,6 +82,9 @@ class VirtualRecorder:
         self._settings = settings or {}
         self.faults = faults or {}  # for the next boot only: cut_at_write, stall_at_write, ...
         self._cable = Cable(port)
+        self.port_link: Path | None = None  # the same terminal device under a name that stays
+        if port == "pty":
+            self.port_link = self._link_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._levers: dict[str, int] = {}
         self._scene_us = 0
@@ -207,6 +214,8 @@ class VirtualRecorder:
     def close(self) -> None:
         self.power_off()
         self._cable.close()
+        if self.port_link is not None and self.port_link.is_symlink():
+            self.port_link.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -215,6 +224,15 @@ class VirtualRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _link_port(self) -> Path | None:
+        link = self.state / "port"
+        if link.is_symlink():  # left by a run that was killed
+            link.unlink()
+        if link.exists():
+            return None
+        link.symlink_to(self._cable.url)
+        return link
 
     # --- how a script is carried over boots
 

@@ -11,19 +11,24 @@ _FATS = 2
 _MIN_CLUSTERS = 65_525  # fewer would be read as FAT16
 _MAX_CLUSTER_SECTORS = 64  # 32 KiB, what cards come with
 _MEDIA = 0xF8
+_MAX_SECTORS = 1 << 32  # the boot sector counts them in 32 bits
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def parse_size(text: str) -> int:
     """ "64M" -> bytes. Raises ValueError."""
     unit = _UNITS.get(text[-1:].upper(), 0)
-    count = int(text[:-1] if unit else text)
-    return count * (unit or 1)
+    count = text[:-1] if unit else text
+    if not (count.isascii() and count.isdecimal() and len(count) < 20):
+        raise ValueError(f"{text!r} is not a size. Write a number and K, M or G, e.g. 64M.")
+    return int(count) * (unit or 1)
 
 
 def make_card(path: Path, size: int, label: str = "EARWITNESS") -> None:
-    """Write an empty FAT32 file system of `size` bytes (at least 34 MiB) to `path`. Raises ValueError if it is too small."""
+    """Write an empty FAT32 file system of `size` bytes (at least 34 MiB) to `path`. Raises ValueError if that is no size for one."""
     total = size // _SECTOR
+    if total >= _MAX_SECTORS:
+        raise ValueError("a FAT32 card is smaller than 2048 GiB")
     per_cluster = 1
     while per_cluster < _MAX_CLUSTER_SECTORS and total // (2 * per_cluster) > _MIN_CLUSTERS + 1024:
         per_cluster *= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _SECOND_US = 1_000_000
+_LONGEST_US = 366 * 86_400 * _SECOND_US
 _SHORT_US = 100_000  # a short press
 _DOUBLE_US = 250_000  # second press of a pair, within 400 ms of the first
 _NOTICE_US = 2_000_000  # 1.5 to 3 s: notice given
@@ -64,9 +65,9 @@ def parse(text: str) -> list[Step]:
         when, colon, action = word.partition(":")
         try:
             at_us = round(float(when) * _SECOND_US)
-        except ValueError:
+        except (ValueError, OverflowError):  # infinite
             at_us = -1
-        if not colon or at_us < 0:
+        if not colon or not 0 <= at_us <= _LONGEST_US:
             raise ScriptError(f"{word!r} is not SECONDS:ACTION")
         name, equals, value = action.partition("=")
         if equals and name in _WITH_VALUE and value.isdecimal():
