@@ -7,11 +7,14 @@ The recorder is the real firmware on virtual hardware; what a person would type 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools.environment import use_environment  # noqa: E402
+from tools.virtual.tape import TapeError, check_source, make_tape  # noqa: E402
 
 if TYPE_CHECKING:
     from tools.virtual.device import VirtualRecorder
@@ -31,10 +35,49 @@ _DECLINE = "decline\nI accept that a lost key loses every recording\n"
 _LONGEST_S = 900.0  # of a longer input only this much is recorded
 _SHORTEST_S = 20.0
 _ANSWERS = ("intact", "complete", "continuous", "in_sequence", "when", "by")
+_MARKER = ".earwitness-demo"
+_MARKED = "tools/demo.py fills this folder. When it runs again it replaces what it made here, and nothing else.\n"
+_FOLDERS = ("home", "recorder")
+_FILES = (
+    *("microphone.s16", "identity.txt", "changed.ewr"),
+    *(
+        name + ending
+        for name in ("recording1", "recording2", "recording1-master", "recording2-master", "recording1-mark2")
+        for ending in (".opus", ".flac", ".moments.txt")
+    ),
+)
+_AFTER = """\
+What stays in the folder: home/ (EARWITNESS_HOME: the recordings, still encrypted, the pairing and the owner's key),
+recording1.opus and recording2.opus (to listen to), recording1-mark2.flac (around one mark), recording1-master.flac and
+recording2-master.flac (bit for bit), changed.ewr (one bit turned round) and identity.txt (the key once more, for the
+program age; like the one in home/ it is not locked). With --keep also recorder/ (card, flash, events, console) and
+microphone.s16 (what the microphone heard: 16 kHz, mono, 16 bit). The next run replaces these, and nothing else there.
+
+--json prints one object:
+  recordings  [path, path]         the two recordings, encrypted
+  exports     [path, path, path]   listening copies of both, and the moment around a mark
+  masters     [path, path]         FLAC, bit for bit what the microphone heard
+  marks       [[seconds, ...], [seconds, ...]]   for each recording, from its beginning
+  verdicts    [verdict, verdict]   as `earwitness verify --json` gives them, with the answers and their reasons
+  tampered    {"path", "byte", "exit_code", "verdict"}   the copy with one changed bit
+  identity    {"file", "public_key"}   the owner's key
+
+exit codes: 0 the story went as told, 1 it did not, 2 the input or the folder cannot be used, 130 interrupted
+"""
 
 
 class DemoError(RuntimeError):
     """Something did not go as the story tells it."""
+
+
+class UnusableError(ValueError):
+    """The input or the folder for the results cannot be used; the message says what to do. Nothing was touched."""
+
+
+def _from_here(path: Path) -> str:
+    """The path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) and path.parent != here else str(path)
 
 
 @dataclass
@@ -51,6 +94,23 @@ class Story:
     tampered: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def home(self) -> Path:
+        """The owner's computer."""
+        return self.out / "home"
+
+    def typed(self, *words: str) -> str:
+        """The whole command line with which the reader, from where the demo was started, does this to its recordings."""
+        settings = {"EARWITNESS_HOME": _from_here(self.home)}
+        program = Path(sys.executable).with_name("earwitness")
+        command = [_from_here(program)]
+        if not program.exists():
+            settings["PYTHONPATH"] = _from_here(ROOT / "host")
+            command = [sys.executable, "-m", "earwitness"]
+        return " ".join(
+            [*(f"{name}={shlex.quote(value)}" for name, value in settings.items()), shlex.join([*command, *words])]
+        )
+
     def chapter(self, title: str) -> None:
         """A heading."""
         self.say(f"\n{title}\n{'-' * len(title)}")
@@ -61,14 +121,14 @@ class Story:
 
     def earwitness(self, *words: str, answers: str = "", expect: tuple[int, ...] = (0,)) -> Any:
         """Run the companion as a person would; returns what it says as JSON."""
-        self.say(f"  $ earwitness {' '.join(words)}")
+        self.say(f"  $ {shlex.join(['earwitness', *words])}")
         done = subprocess.run(
             [sys.executable, "-m", "earwitness", *words, "--json"],
             input=answers,
             capture_output=True,
             text=True,
             check=False,
-            env=dict(os.environ, EARWITNESS_HOME=str(self.out / "home"), PYTHONPATH=str(ROOT / "host")),
+            env=dict(os.environ, EARWITNESS_HOME=str(self.home), PYTHONPATH=str(ROOT / "host")),
         )
         if done.returncode not in expect:
             raise DemoError(f"earwitness {words[0]} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -154,7 +214,8 @@ def _export(story: Story, recorder: VirtualRecorder, tape: Path) -> None:
     moment = story.out / "recording1-mark2.flac"
     words = ("export", "1", "-o", str(moment), "-f", "--mark", "2", "--before", "3", "--after", "3")
     story.exports.append(story.earwitness(*words)["file"])
-    story.say("  To hear the second mark again: earwitness play 1 --mark 2")
+    story.say("  To hear the second mark again, when this is over:")
+    story.say(f"  {story.typed('play', '1', '--mark', '2')}")
     same, silent = _compare(Path(story.masters[0]), tape, story.verdicts[0])
     story.say(f"  The master of recording 1 equals the microphone's {same} samples, one for one;")
     story.say(f"  {silent} more, off the record, are silence of exact length.")
@@ -168,10 +229,11 @@ def _compare(master: Path, tape: Path, verdict: dict[str, Any]) -> tuple[int, in
     heard, _ = sf.read(master, dtype="int16")
     said = np.frombuffer(tape.read_bytes(), "<i2")
     head = heard[:RATE_HZ]
-    starts = [at for at in np.flatnonzero(said == head[0]) if np.array_equal(said[at : at + len(head)], head)]
-    if not starts:
+    firsts = np.flatnonzero(said == head[0])
+    start = next((at for at in firsts if np.array_equal(said[at : at + len(head)], head)), None)
+    if start is None:
         raise DemoError("the master is not what the microphone heard")
-    expected = said[starts[0] : starts[0] + len(heard)].copy()
+    expected = said[start : start + len(heard)].copy()
     silent = 0
     for gap in verdict["gaps"]:
         expected[gap["sample"] : gap["sample"] + gap["count"]] = 0
@@ -201,7 +263,7 @@ def _tamper(story: Story) -> None:
 
 def _keep_identity(story: Story) -> None:
     """The demo's key as an age key file, so that other programs can open the demo's recordings."""
-    os.environ["EARWITNESS_HOME"] = str(story.out / "home")
+    os.environ["EARWITNESS_HOME"] = str(story.home)
     sys.path.insert(0, str(ROOT / "host"))
     from earwitness.keystore import Keystore
 
@@ -212,20 +274,83 @@ def _keep_identity(story: Story) -> None:
     story.identity = {"file": str(path), "public_key": identity.recipient}
 
 
-def tell(out: Path, source: Path, *, as_json: bool, keep: bool) -> Story:
-    """Play the whole story into `out`. Raises DemoError, VirtualRecorderError."""
-    from tools.virtual.device import VirtualRecorder
-    from tools.virtual.tape import make_tape
+def _is_marked(out: Path) -> bool:
+    marker = out / _MARKER
+    return marker.is_file() and not marker.is_symlink() and marker.read_text(errors="replace") == _MARKED
 
-    story = Story(out, as_json)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    tape = out / "microphone.s16"
-    seconds = min(make_tape(source, tape) / RATE_HZ, _LONGEST_S)
-    if seconds < _SHORTEST_S:
-        raise DemoError(f"the input has {seconds:.1f} s; the story needs {_SHORTEST_S:.0f}")
-    story.say(f"The microphone hears {source.name}, {seconds:.1f} s. Everything goes to {out}.")
-    with VirtualRecorder(out / "recorder", mic=tape) as recorder:
+
+def check_places(out: Path, source: Path) -> None:
+    """Refuse a folder that is not the demo's to fill, and an input that it would replace. Raises UnusableError."""
+    if out.exists() and not out.is_dir():
+        raise UnusableError(f"{out} is a file. Name a folder for the results, or a new one, with --out.")
+    if out.exists() and any(out.iterdir()) and not _is_marked(out):
+        raise UnusableError(
+            f"{out} holds files that are not the demo's. Name an empty folder, or a new one, with --out."
+        )
+    for name in (*_FOLDERS, *_FILES):
+        for place in (source.absolute(), source.resolve()):
+            if _is_marked(out) and place.is_relative_to(out / name):
+                raise UnusableError(f"{source} is among the results that would be replaced. Copy it to another folder.")
+        if (out / name).is_dir() and not (out / name).is_symlink() and name in _FILES:
+            raise UnusableError(f"{out / name} is a folder, and not the demo's. Name another folder with --out.")
+
+
+def _clear(out: Path) -> None:
+    """Delete what an earlier run made, by name. What else lies there stays."""
+    for name in (*_FOLDERS, *_FILES):
+        path = out / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _give_up(out: Path, is_new: bool) -> None:
+    """After a failure nothing that was said may lie about in the clear."""
+    _clear(out)
+    (out / _MARKER).unlink(missing_ok=True)
+    if is_new:
+        with contextlib.suppress(OSError):  # somebody put something there
+            out.rmdir()
+
+
+def tell(out: Path, source: Path, *, as_json: bool, keep: bool) -> Story:
+    """Play the whole story into `out`. Raises UnusableError, TapeError, DemoError, VirtualRecorderError, OSError.
+
+    The input is read before anything in `out` is replaced. A story that fails leaves nothing, unless `keep`.
+    """
+    check_places(out, source)
+    with tempfile.TemporaryDirectory(prefix="earwitness-demo-") as folder:
+        tape = Path(folder) / "microphone.s16"
+        seconds = make_tape(source, tape, longest=round(_LONGEST_S * RATE_HZ)) / RATE_HZ
+        if seconds < _SHORTEST_S:
+            raise UnusableError(
+                f"{source} has {seconds:.1f} s of sound; the story needs {_SHORTEST_S:.0f}. Name a longer one."
+            )
+        is_new = not out.exists()
+        out.mkdir(parents=True, exist_ok=True)
+        (out / _MARKER).write_text(_MARKED)
+        _clear(out)
+        story = Story(out, as_json)
+        try:
+            _tell(story, source, tape, seconds)
+        except BaseException:
+            if not keep:
+                _give_up(out, is_new)
+            raise
+        if keep:
+            shutil.copyfile(tape, out / tape.name)
+        else:
+            shutil.rmtree(out / "recorder")
+    return story
+
+
+def _tell(story: Story, source: Path, tape: Path, seconds: float) -> None:
+    from tools.virtual.device import VirtualRecorder
+
+    story.say(f"The microphone hears {source.name}, {seconds:.1f} s. Everything goes to {story.out}.")
+    story.say("After $ stands what a person would type.")
+    with VirtualRecorder(story.out / "recorder", mic=tape) as recorder:
         _pair(story, recorder)
         _record(story, recorder, seconds - 1)
         _cut(story, recorder, seconds)
@@ -234,37 +359,67 @@ def tell(out: Path, source: Path, *, as_json: bool, keep: bool) -> Story:
         _export(story, recorder, tape)
     _tamper(story)
     _keep_identity(story)
-    if not keep:
-        shutil.rmtree(out / "recorder")
-        tape.unlink()
-    return story
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_AFTER, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        metavar="FILE",
+        default=_SAMPLE,
+        help=f"what the microphone hears (default: a spoken sample): a sound file of {_SHORTEST_S:.0f} s or more; "
+        f"of a long one the first {_LONGEST_S / 60:.0f} minutes",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=ROOT / "out" / "demo",
+        help="folder for the results: new, empty or an earlier demo's, whose results are replaced (default: out/demo)",
+    )
+    parser.add_argument("--json", action="store_true", help="one object on stdout, see below; the story on stderr")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the recorder's card, flash and events and the microphone's sound too, even if the story fails",
+    )
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--input", type=Path, default=_SAMPLE, help="what the microphone hears (default: a spoken sample)"
-    )
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="folder for the results; replaced")
-    parser.add_argument("--json", action="store_true", help="one object on stdout; the story goes to stderr")
-    parser.add_argument("--keep", action="store_true", help="keep the virtual recorder's card, flash and events too")
-    arguments = parser.parse_args()
-    if arguments.out.exists() and any(arguments.out.iterdir()) and not (arguments.out / "home").exists():
-        print(f"demo: {arguments.out} is not empty and not an earlier demo's", file=sys.stderr)
+    arguments = _arguments()
+    out = arguments.out.resolve()
+    try:
+        check_places(out, arguments.input)
+        check_source(arguments.input)
+        use_environment()
+        return _run(arguments, out)
+    except (UnusableError, TapeError) as error:
+        print(f"demo: {error}", file=sys.stderr)
         return 2
-    use_environment()
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"demo: {place}{error.strerror or error}. Is there room, and may you write there?", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: argparse.Namespace, out: Path) -> int:
     from tools.virtual.device import VirtualRecorderError
 
     started = time.monotonic()
     try:
-        story = tell(arguments.out.resolve(), arguments.input, as_json=arguments.json, keep=arguments.keep)
-    except (DemoError, VirtualRecorderError, OSError) as error:
+        story = tell(out, arguments.input, as_json=arguments.json, keep=arguments.keep)
+    except (DemoError, VirtualRecorderError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     story.chapter("Done")
     story.say(f"  {time.monotonic() - started:.0f} s. Recordings, exports and the demo's key are in {story.out}.")
+    story.say(f"  To look around: {story.typed('show', '1')}")
     if arguments.json:
         told = {name: getattr(story, name) for name in ("recordings", "exports", "masters", "marks", "verdicts")}
         print(json.dumps({**told, "tampered": story.tampered, "identity": story.identity}, ensure_ascii=False))

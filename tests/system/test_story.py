@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,6 +130,44 @@ def test_light_is_on_while_recording_and_off_after(story: dict[str, Any]) -> Non
     on, off = [event["t"] for event in events if event["what"] == "switch"][:2]
     assert [value for at, value in states if at <= on + 0.5][-1] > 0
     assert [value for at, value in states if at <= off + 4][-1] == 0
+
+
+def test_json_holds_what_the_help_says(story: dict[str, Any]) -> None:
+    assert [len(story[name]) for name in ("recordings", "exports", "masters", "marks", "verdicts")] == [2, 3, 2, 2, 2]
+    assert {"path", "byte", "exit_code", "verdict"} == set(story["tampered"])
+    assert {"file", "public_key"} == set(story["identity"])
+    for path in (*story["recordings"], *story["exports"], *story["masters"], story["identity"]["file"]):
+        assert Path(path).is_file()
+    asked = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "demo.py"), "--help"], capture_output=True, text=True, check=True
+    )
+    for name in ("recordings", "exports", "masters", "marks", "verdicts", "tampered", "identity"):
+        assert f"\n  {name} " in asked.stdout
+
+
+def test_the_demo_knows_every_file_that_it_leaves(story: dict[str, Any]) -> None:
+    from tools import demo
+
+    left = {path.name for path in story["out"].iterdir()}
+    assert left <= {*demo._FOLDERS, *demo._FILES, demo._MARKER}
+    assert {"home", "recorder", "microphone.s16", "identity.txt", demo._MARKER} <= left
+
+
+def test_the_line_to_hear_a_mark_again_works_as_it_is_printed(story: dict[str, Any], tmp_path: Path) -> None:
+    (line,) = [line for line in story["talk"].splitlines() if " play 1 --mark 2" in line]
+    heard = tmp_path / "heard.wav"
+    player = tmp_path / "ffplay"
+    player.write_text(f"#!/bin/sh\ncat > {shlex.quote(str(heard))}\n")
+    player.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", line.strip()],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{tmp_path}:/bin:/usr/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert sf.info(heard).frames > 5 * 16_000
 
 
 def test_talk_names_no_secret(story: dict[str, Any]) -> None:
