@@ -81,7 +81,10 @@ def _install_lock(lock: Path) -> None:
 
 def _has_pip() -> bool:
     """A first run that was interrupted can leave a Python without it."""
-    return PYTHON.exists() and not subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode
+    return (
+        PYTHON.exists()
+        and not subprocess.run([PYTHON, "-m", "pip", "--version"], check=False, capture_output=True).returncode
+    )
 
 
 def make_venv() -> None:
@@ -93,7 +96,7 @@ def make_venv() -> None:
     if not _has_pip():
         if importlib.util.find_spec("ensurepip") is None:  # Debian keeps it in a package of its own
             _install("python3-venv")
-            if subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True).returncode:
+            if subprocess.run([sys.executable, "-c", "import ensurepip"], check=False, capture_output=True).returncode:
                 sys.exit("environment: this Python has no venv. On Debian or Ubuntu: sudo apt install python3-venv")
         _say("environment: 1 of 4, a Python of its own")
         venv.create(VENV, with_pip=True, clear=True)
