@@ -111,18 +111,22 @@ class Session:
         readiness.wake(self)
         while True:
             power.feed()
-            self.step()
-            clock.idle(_RECORDING_TURN_MS if self.running else _IDLE_TURN_MS)
+            talking = self.step()
+            if self.running:
+                clock.idle(_RECORDING_TURN_MS)
+            else:
+                clock.idle(0 if talking else _IDLE_TURN_MS)
 
-    def step(self) -> None:
-        """One turn of the main loop."""
+    def step(self) -> bool:
+        """One turn of the main loop; True while the link has more to say at once."""
         self._take_gestures()
         if self.running is not None:
             self._record(self.running)
         else:
             self._wait()
-        self._link.poll()
+        talking = self._link.poll()
         self.indicator.step()
+        return talking
 
     def state_name(self) -> str:
         """One word, for the link and the person."""
