@@ -1,13 +1,16 @@
 """Reads the root folder of a FAT32 image or raw card, and nothing else: the recorder keeps all its files there.
 
 Written out here because a damaged card is just what it is for: each number from the card is checked before it is
-followed, and a place that cannot be read raises OSError for that place alone. (Microsoft, "FAT32 File System
-Specification", 1.03.)
+followed, no claim of its makes the reader wait or remember more than the card's own table holds, and a place that
+cannot be read raises OSError for that place alone. (Microsoft, "FAT32 File System Specification", 1.03.)
 """
 
 from __future__ import annotations
 
 import struct
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -20,7 +23,7 @@ _NO_FILE: Final = 0x08 | 0x10  # volume label (long names too) or folder
 _CLUSTER_MASK: Final = 0x0FFFFFFF
 _END_OF_CHAIN: Final = 0x0FFFFFF8
 _FAT32_PARTITIONS: Final = (0x0B, 0x0C)
-_MAX_ROOT_CLUSTERS: Final = 4096
+_MAX_ROOT_BYTES: Final = 65_536 * _ENTRY_BYTES
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,47 @@ class FatFile:
     name: str
     size: int
     cluster: int
+
+
+class _Chain:
+    """A file's clusters, followed only as far as is asked and kept as runs.
+
+    `follow` gives the cluster behind another (the first one for 0), None behind the last; `most` bounds how many there are.
+    """
+
+    def __init__(self, most: int, follow: Callable[[int], int | None]) -> None:
+        self._follow = follow
+        self._most = most
+        self._runs = array("I")  # first cluster of each run
+        self._starts = array("I")  # and its place in the file, in clusters
+        self._known = 0  # clusters that were followed
+        self._newest = 0
+        self._landmark, self._until = 0, 1  # Brent's cycle detection: a cluster passed by, and when the next is chosen
+
+    def run(self, index: int) -> tuple[int, int] | None:
+        """(cluster number `index` of the file, how many are known to stand in a row from there); None behind the last.
+
+        Raises FormatError where the chain is broken or bites its tail.
+        """
+        while self._known <= index:
+            cluster = self._follow(self._newest)
+            if cluster is None:
+                return None
+            if self._known == self._most or cluster == self._landmark:
+                raise FormatError("A file's chain on the card bites its tail.", "Sync over the cable instead.")
+            self._append(cluster)
+        at = bisect_right(self._starts, index) - 1
+        end = self._starts[at + 1] if at + 1 < len(self._starts) else self._known
+        return self._runs[at] + index - self._starts[at], end - index
+
+    def _append(self, cluster: int) -> None:
+        if cluster != self._newest + 1 or not self._known:
+            self._runs.append(cluster)
+            self._starts.append(self._known)
+        self._known += 1
+        self._newest = cluster
+        if self._known == self._until:
+            self._landmark, self._until = cluster, 2 * self._until
 
 
 class Fat32:
@@ -58,13 +102,15 @@ class Fat32:
         self._last = min((total - data) // per_cluster, fat_sectors * sector // 4 - 2) + 1
         self._cached = -1
         self._cache = b""
-        self._runs: dict[int, list[tuple[int, int]]] = {}
+        self._chain: tuple[FatFile, _Chain] | None = None  # of the file that was read last
 
     def files(self) -> list[FatFile]:
         """The files of the root folder, in its order."""
         found: list[FatFile] = []
-        for first, count in self._chain(self._root, _MAX_ROOT_CLUSTERS):
-            data = self._read(self._place(first), count * self._cluster_bytes)
+        chain = self._follow(self._root, _MAX_ROOT_BYTES)
+        number = 0
+        while number * self._cluster_bytes < _MAX_ROOT_BYTES and (run := chain.run(number)) is not None:
+            data = self._read(self._place(run[0]), self._cluster_bytes)
             for at in range(0, len(data), _ENTRY_BYTES):
                 entry = data[at : at + _ENTRY_BYTES]
                 if entry[0] == _ENTRY_END:
@@ -74,41 +120,41 @@ class Fat32:
                 stem, kind = entry[:8].decode("latin-1").rstrip(), entry[8:11].decode("latin-1").rstrip()
                 high, low, size = struct.unpack_from("<H4xHI", entry, 20)
                 found.append(FatFile(f"{stem}.{kind}" if kind else stem, size, high << 16 | low))
+            number += 1
         return found
 
     def read(self, file: FatFile, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset` on; fewer at the end. Raises OSError, FormatError for a broken chain."""
+        if file.size > (self._last - 1) * self._cluster_bytes:
+            raise FormatError(f"{file.name} says it is longer than the card.", "Sync over the cable instead.")
+        if self._chain is None or self._chain[0] != file:
+            self._chain = file, self._follow(file.cluster, file.size)
+        chain = self._chain[1]
         end = min(offset + count, file.size)
-        if offset >= end:
-            return b""
-        size = self._cluster_bytes
-        if file.cluster not in self._runs:
-            self._runs[file.cluster] = self._chain(file.cluster, (file.size + size - 1) // size)
         out = bytearray()
-        at = 0  # where the run begins in the file
-        for first, clusters in self._runs[file.cluster]:
-            begin, stop = max(offset, at), min(end, at + clusters * size)
-            if begin < stop:
-                out += self._read(self._place(first) + begin - at, stop - begin)
-            at += clusters * size
-        if len(out) != end - offset:
-            raise FormatError(f"{file.name} is longer than its place on the card.", "Sync over the cable instead.")
+        if offset < end:
+            chain.run((end - 1) // self._cluster_bytes)  # so that runs are known whole, and few reads do
+        while offset < end:
+            number, skip = divmod(offset, self._cluster_bytes)
+            run = chain.run(number)
+            if run is None:
+                raise FormatError(f"{file.name} is longer than its place on the card.", "Sync over the cable instead.")
+            size = min(run[1] * self._cluster_bytes - skip, end - offset)
+            out += self._read(self._place(run[0]) + skip, size)
+            offset += size
         return bytes(out)
 
-    def _chain(self, cluster: int, most: int) -> list[tuple[int, int]]:
-        """Runs (first cluster, count) of at most `most` clusters: a chain that bites its tail ends too."""
-        runs: list[tuple[int, int]] = []
-        for _ in range(most):
-            if cluster >= _END_OF_CHAIN:
-                break
-            if not 2 <= cluster <= self._last:
-                raise FormatError("A file's chain on the card is broken.", "Sync over the cable instead.")
-            if runs and sum(runs[-1]) == cluster:
-                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-            else:
-                runs.append((cluster, 1))
-            cluster = self._next(cluster)
-        return runs
+    def _follow(self, cluster: int, size: int) -> _Chain:
+        """The chain from `cluster` on of something that says it has `size` bytes."""
+        most = min(-(-size // self._cluster_bytes), self._last - 1)
+        return _Chain(most, lambda before: self._checked(self._next(before) if before else cluster))
+
+    def _checked(self, cluster: int) -> int | None:
+        if cluster >= _END_OF_CHAIN:
+            return None
+        if not 2 <= cluster <= self._last:
+            raise FormatError("A file's chain on the card is broken.", "Sync over the cable instead.")
+        return cluster
 
     def _next(self, cluster: int) -> int:
         sector, at = divmod(cluster * 4, _SECTOR_BYTES)

@@ -19,13 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from earwitness import dating, events, moment, places
+from earwitness import dating, moment, places
 from earwitness.custody import Custody
 from earwitness.errors import EarwitnessError, FormatError, UsageError
 from earwitness.index import Index, Row
 
 if TYPE_CHECKING:
-    from earwitness.moment import Moment
     from earwitness.verdict import Verdict
 
 _ID_LETTERS: Final = 4
@@ -322,11 +321,3 @@ def _holds(place: Path) -> str:
 
 def _whole(verdict: Verdict) -> int:
     return int(verdict.intact.ok is True and verdict.final_note != b"")
-
-
-def _dated(verdict: Verdict, synced: Moment | None) -> str | None:
-    if synced is not None:
-        return dating.BY_SYNC
-    if verdict.started_us is not None:
-        return dating.BY_RECORDER
-    return dating.OUT_OF_RANGE if any(event.type == events.CLOCK for event in verdict.events) else None

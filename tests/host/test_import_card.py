@@ -14,7 +14,7 @@ from earwitness.errors import FormatError, NoDeviceError
 from earwitness.identity import Identity
 from earwitness.import_card import import_card
 from earwitness.library import Library
-from earwitness.sync import DAMAGED, NEW, PRESENT
+from earwitness.sync import DAMAGED, FAILED, NEW, PRESENT
 from link_device import SECRET, SEED
 
 OWNER = Identity.generate()
@@ -176,3 +176,51 @@ def test_a_card_reader_that_fails_at_one_place_gives_the_rest(
     (item,) = [item for item in report.items if item.seq == 1]
     assert item.outcome == DAMAGED and item.path is not None
     assert item.path.read_bytes() == FIRST[: 21 * 4096] + bytes(4096) + FIRST[22 * 4096 :]
+
+
+@pytest.mark.parametrize("how", ["an error", "zeros"])
+def test_a_recording_whose_first_page_the_card_lost_is_taken_in_by_its_copy(
+    card: Path, library: Library, store: DeviceStore, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    from earwitness import import_card as module
+
+    real = module._Folder.read
+
+    def read(self: module._Folder, name: str, offset: int, count: int) -> bytes:
+        if name == "EW000001.EWR" and offset < 4096:
+            if how == "an error":
+                raise OSError(5, "Input/output error")
+            return (bytes(4096) + real(self, name, 4096, 1 << 20))[offset : offset + count]
+        return real(self, name, offset, count)
+
+    monkeypatch.setattr(module._Folder, "read", read)
+    items = import_card(card, library, store, identity=OWNER).items
+    assert [item.seq for item in items] == [1, 2, 3]
+    assert items[0].outcome == DAMAGED and items[0].path is not None
+    assert items[0].path.read_bytes() == bytes(4096) + FIRST[4096:]
+    monkeypatch.undo()
+    monkeypatch.setenv("EARWITNESS_HOME", str(library.root.parent))
+    assert outcomes(card, library, store)[0] == (1, NEW)
+
+
+def test_a_tampered_card_does_not_keep_the_genuine_recording_out(
+    card: Path, library: Library, store: DeviceStore
+) -> None:
+    bad = bytearray(FIRST)
+    bad[4096 * 10 + 100 : 4096 * 60] = bytes(4096 * 50 - 100)
+    (card / "EW000001.EWR").write_bytes(bad)
+    assert outcomes(card, library, store)[0] == (1, DAMAGED)
+    (card / "EW000001.EWR").write_bytes(FIRST)
+    assert outcomes(card, library, store)[0] == (1, NEW)
+    (card / "EW000001.EWR").write_bytes(bad)
+    assert outcomes(card, library, store)[0] == (1, PRESENT)
+    assert {entry.seq: entry.path.read_bytes() for entry in library.entries()}[1] == FIRST
+
+
+def test_a_number_that_no_recorder_counts_to_bricks_nothing(card: Path, library: Library, store: DeviceStore) -> None:
+    crafted = bytearray(FIRST)
+    crafted[28:68] = (1 << 63).to_bytes(8, "little") + b"\1" * 32
+    (card / "EW000001.EWR").write_bytes(crafted[:4096])
+    first, *rest = import_card(card, library, store, identity=OWNER).items
+    assert first.outcome == FAILED and [item.outcome for item in rest] == [NEW, NEW]
+    assert sorted(entry.seq for entry in library.entries()) == [2, 3]

@@ -129,6 +129,38 @@ def test_a_damaged_index_is_made_anew(library: Library, sealer: Sealer) -> None:
     assert [entry.recording_id for entry in Library().entries()] == [recording_id]
 
 
+def test_one_file_that_cannot_be_indexed_keeps_no_other_from_the_list(library: Library, sealer: Sealer) -> None:
+    """A number that no recorder counts to, a link to nowhere, a folder, a name that is no text, notes of another kind."""
+    recording_id = add(library, sealer)
+    good = library.entries()[0].path
+    crafted = bytearray(good.read_bytes())
+    crafted[28:68] = struct.pack("<Q", (1 << 64) - 1) + b"\1" * 32
+    crafted[4096:] = b""
+    (library.root / "crafted.ewr").write_bytes(crafted)
+    (library.root / "folder.ewr").mkdir()
+    if os.name == "posix":
+        (library.root / "nowhere.ewr").symlink_to("nothing")
+        Path(os.fsdecode(os.fsencode(library.root) + b"/\xff.ewr")).write_bytes(good.read_bytes())
+    lines = [b"\xff", b"[1]", b'{"kind":"label","text":{},"mark":null,"at_s":null,"utc":""}', b"[" * 100_000]
+    lines.append(b'{"kind":"label","text":"x","mark":[1],"at_s":null,"utc":""}')
+    good.with_suffix(".notes.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    library.close()
+    for path in places.state_dir().glob("index-*"):
+        path.unlink()
+    for _ in range(2):
+        again = Library()
+        assert {entry.recording_id for entry in again.entries()} == {recording_id}
+        assert again.entries()[0].row.label is None
+        again.close()
+
+
+def test_a_value_that_the_index_cannot_hold_is_left_out(library: Library, sealer: Sealer) -> None:
+    add(library, sealer)
+    library.remember(library.entries()[0], began_us=1 << 63, marks=3)
+    row = library.entries()[0].row
+    assert (row.began_us, row.marks) == (None, 3)
+
+
 def test_a_removed_file_leaves_the_list(library: Library, sealer: Sealer) -> None:
     add(library, sealer)
     library.entries()[0].path.unlink()

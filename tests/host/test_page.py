@@ -39,6 +39,8 @@ def put(data: bytes, at: int, new: bytes) -> bytes:
         (8, b"\0\0\1\0"),
         (28, bytes(8)),  # seq 0
         (28, struct.pack("<Q", 2)),  # seq 2 on nothing
+        (28, struct.pack("<Q32s", 1 << 32, b"\1" * 32)),  # more than journal and file names hold
+        (28, struct.pack("<Q32s", (1 << 64) - 1, b"\1" * 32)),
         (36, b"\1"),  # seq 1 on something
         (100, struct.pack("<H", 232)),
         (100, struct.pack("<H", 4050)),
@@ -51,6 +53,10 @@ def put(data: bytes, at: int, new: bytes) -> bytes:
 def test_a_header_that_breaks_a_rule_is_refused(recording, at, new):
     with pytest.raises(FormatError):
         page.parse_header(put(recording.file[0], at, new))
+
+
+def test_the_highest_number_is_accepted(recording):
+    page.parse_header(put(recording.file[0], 28, struct.pack("<Q32s", (1 << 32) - 1, b"\1" * 32)))
 
 
 def test_an_envelope_with_another_kind_of_stanza_is_refused(recording):
