@@ -69,10 +69,10 @@ def _install_lock(lock: Path) -> None:
     ) as pip:
         assert pip.stdout is not None
         for line in pip.stdout:
-            seen += line.startswith(("Collecting ", "Requirement already"))
+            seen += line.startswith("Collecting ")
             if line.startswith("Installing collected"):
                 _say(f"environment:   unpacking {total} packages")
-            elif time.monotonic() - told > _TELL_S:
+            elif line.startswith(("Collecting ", "Downloading ")) and time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
                 _say(f"environment:   package {seen} of {total}")
     if pip.returncode:
