@@ -281,7 +281,8 @@ def _check(
             progress(Progress(recording.seq, "checking", min(pages * PAGE_BYTES, size), size, 0))
 
     tell(0)
-    key = next(iter(pinned)) if len(pinned) == 1 else None
+    # What comes over the link has to be of the recorder that was asked; a card may hold a stranger's, and says so.
+    key = next(iter(pinned)) if len(pinned) == 1 and not recording.device else None
     with contextlib.suppress(FormatError, IntegrityError):
         device = Container(part).header.device
         key = device if device in pinned else key
@@ -289,7 +290,7 @@ def _check(
     verdict: Verdict | None
     try:
         try:
-            verdict = verify(part, identity, pinned=key, progress=tell)
+            verdict = verify(part, identity, pinned=key, decode=True, progress=tell)
         except KeyMissingError:
             outcome = UNOPENED
             verdict = verify(part, None, pinned=key, progress=tell)
