@@ -40,6 +40,11 @@ def clock(sample: int) -> str:
     return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
+def seconds_clock(seconds: float) -> str:
+    """The same for seconds."""
+    return clock(round(seconds * RATE))
+
+
 def seconds_text(samples: int) -> str:
     """`0.52 s`, `12 s` or `4 min 10 s`."""
     seconds = samples / RATE

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -38,6 +39,7 @@ from earwitness.commands import (
 )
 from earwitness.console import command, console
 from earwitness.errors import EarwitnessError, UsageError
+from earwitness.helping import HelpfulCommand, HelpfulGroup
 
 _EXIT_CODES = (
     "Exit codes: 0 ok · 1 other · 2 usage · 3 some items failed · 4 not complete or not continuous · 10 no recorder · "
@@ -50,6 +52,8 @@ app = typer.Typer(
     epilog=_EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
+    cls=HelpfulGroup,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -90,8 +94,23 @@ for _name, _function in (
     ("doctor", doctor.doctor),
     ("completion", completion.completion),
 ):
-    app.command(_name)(command(_function))
+    app.command(_name, cls=HelpfulCommand)(command(_function))
 app.add_typer(key.app, name="key")
+
+
+_VALUE_WORDS: Final = (
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"it is at least \1."),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"it is at most \1."),
+    (re.compile(r"Input should be a valid integer.*"), "it is a whole number."),
+    (re.compile(r"Input should be a valid number.*"), "it is a number."),
+)
+
+
+def _in_words(message: str) -> str:
+    """What the parser says of a wrong value, as a person would."""
+    for pattern, words in _VALUE_WORDS:
+        message = pattern.sub(words, message)
+    return message.replace("Invalid value for", "Wrong value for", 1)
 
 
 def _fault(error: BaseException) -> int:
@@ -151,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # what typer raises for wrong words
-            console.error(UsageError(error.format_message(), "Add --help to see how it is used."))
+            console.error(UsageError(_in_words(error.format_message()), "Add --help to see how it is used."))
             return 2
         if isinstance(error, OSError) and error.errno is not None and not console.verbose:
             console.error(_system(error))

@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Final, ParamSpec, TextIO, TypeVar
@@ -16,10 +17,18 @@ from typing import Annotated, Any, Final, ParamSpec, TextIO, TypeVar
 import typer
 
 from earwitness.errors import EarwitnessError, KeyMissingError, UsageError
+from earwitness.plain import printable
 
+MIN_PASSPHRASE: Final = 10
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _COLOURS: Final = {"good": "32", "bad": "31", "unsure": "33", "dim": "2", "bold": "1"}
+_PAINTED: Final = re.compile(rf"(\x1b\[(?:0|{'|'.join(_COLOURS.values())})m)")
+
+
+def _clean(text: str) -> str:
+    """Only our own colours reach the terminal: what a title, a name or a file says may not move its cursor."""
+    return "".join(part if number % 2 else printable(part) for number, part in enumerate(_PAINTED.split(text)))
 
 
 class Console:
@@ -40,19 +49,19 @@ class Console:
         """Coloured for a terminal that wants colours, else as it is."""
         out = stream or sys.stdout
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not out.isatty()
-        return text if plain or self.json else f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
+        return text if plain or self.json else f"\x1b[{_COLOURS[style]}m{printable(text)}\x1b[0m"
 
     def result(self, text: str, data: Any) -> None:
         """What the command was run for: `text` for people, `data` for programs."""
         if self.json:
             text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
         if text:
-            print(text, file=sys.stdout, flush=True)
+            print(_clean(text), file=sys.stdout, flush=True)
 
     def say(self, text: str) -> None:
         """Talk, unless `-q`."""
         if not self.quiet:
-            print(f"earwitness: {text}", file=sys.stderr, flush=True)
+            print(f"earwitness: {_clean(text)}", file=sys.stderr, flush=True)
 
     def detail(self, text: str) -> None:
         """Talk that only `-v` wants."""
@@ -61,12 +70,20 @@ class Console:
 
     def prompt(self, text: str) -> str:
         """Ask for a line; the question goes to stderr, the answer comes from stdin."""
-        print(text, end="", file=sys.stderr, flush=True)
+        print(_clean(text), end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if not line:
             print(file=sys.stderr)
-            raise UsageError("An answer was needed and there was none.", "Run it in a terminal.")
+            raise EarwitnessError("An answer was needed and there was none.", "Run it again in a terminal.")
         return line.strip()
+
+    def prompt_unseen(self, text: str) -> str:
+        """The same for what nobody else should read: on a terminal it is not shown."""
+        if not sys.stdin.isatty():
+            return self.prompt(text)
+        import getpass
+
+        return getpass.getpass(text, stream=sys.stderr).strip()
 
     def passphrase(self, text: str = "Passphrase: ") -> str:
         """A passphrase from the terminal without showing it, or from the file descriptor that was named."""
@@ -93,8 +110,18 @@ class Console:
         """A new passphrase, typed twice on a terminal."""
         if self.passphrase_fd is not None:
             return self.passphrase()
-        first = self.passphrase("Choose a passphrase (it locks the key on this computer): ")
+        if not sys.stdin.isatty():
+            raise EarwitnessError(
+                "A new key is locked with a passphrase, and there is no terminal to ask for one.",
+                "Run it in a terminal, or give one with --passphrase-fd; --no-passphrase keeps the key in a plain file.",
+            )
+        first = self.passphrase(
+            f"Choose a passphrase of at least {MIN_PASSPHRASE} characters, four or five words do well "
+            "(it locks the key on this computer): "
+        )
         self._passphrase = None
+        if len(first) < MIN_PASSPHRASE:
+            raise UsageError(f"The passphrase needs at least {MIN_PASSPHRASE} characters.", "Run it again.")
         if self.passphrase("The same once more: ") != first:
             raise UsageError("The two were not the same.", "Run it again.")
         return first
@@ -104,9 +131,9 @@ class Console:
         if self.json:
             data = {"error": {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}}
             print(json.dumps(data, ensure_ascii=False, indent=2), flush=True)
-        print(f"earwitness: {self.paint(error.message, 'bad', sys.stderr)}", file=sys.stderr)
+        print(f"earwitness: {_clean(self.paint(error.message, 'bad', sys.stderr))}", file=sys.stderr)
         if error.hint:
-            print(f"            {error.hint}", file=sys.stderr)
+            print(f"            {_clean(error.hint)}", file=sys.stderr)
         sys.stderr.flush()
 
 

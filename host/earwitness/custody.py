@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from earwitness.plain import one_line, shortened
 
 _START: Final = "0" * 64
 
@@ -32,8 +34,45 @@ class Step:
     @property
     def sentence(self) -> str:
         """The step in plain words."""
-        extra = ", ".join(f"{name}: {value}" for name, value in self.details.items())
-        return f"{self.utc[:16].replace('T', ' ')} UTC: {self.act}" + (f" ({extra})" if extra else "")
+        told = {name: one_line(str(value)) for name, value in self.details.items()}
+        words = _WORDS.get(self.act)
+        try:
+            text = words(told) if words else ""
+        except (KeyError, ValueError):
+            text = ""
+        if not text:
+            extra = ", ".join(f"{name}: {value}" for name, value in told.items())
+            text = one_line(self.act) + (f" ({extra})" if extra else "")
+        return f"{one_line(self.utc)[:16].replace('T', ' ')} UTC: {shortened(text)}"
+
+
+def _exported(told: Mapping[str, str]) -> str:
+    copy = "an exact copy" if told["copy"] == "exact" else "a copy for listening"
+    part = {"whole": "the whole recording"}.get(told["part"], told["part"])
+    if "file" not in told:
+        return f"{copy} given to another program, {part}"
+    return f"{copy} made, {part}: {told['file']} (SHA-256 {told['sha256']})"
+
+
+def _compared(told: Mapping[str, str]) -> str:
+    error_s, since_s = int(told["error_us"]) / 1e6, int(told["since_boot_us"]) / 1e6
+    when = told["utc"][:19].replace("T", " ")
+    return f"the recorder, {since_s:.0f} s after it was switched on, asked for its time: {when} UTC, give or take {error_s:.3g} s"
+
+
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, str]], str]]] = {
+    "synced": lambda told: (
+        f"copied here from the {'recorder' if told['how'] == 'USB' else told['how']}, {int(told['bytes']) / 1e6:.1f} MB"
+    ),
+    "verified": lambda told: f"checked {'with' if told['key'] == 'yes' else 'without'} the key: {told['result']}",
+    "played": lambda told: f"played, {told['part']}",
+    "exported": _exported,
+    "disclosed": lambda told: (
+        f"an excerpt made of {told['part']}, {told['pages']} pages: {told['file']} (SHA-256 {told['sha256']})"
+    ),
+    "stamped": lambda told: f"stamped by {told['by']} at {told['time']}: {told['file']}",
+    "clock compared": _compared,
+}
 
 
 @dataclass(frozen=True)

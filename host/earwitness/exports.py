@@ -177,7 +177,6 @@ def _of_the_same(path: Path, text: str, order: Order) -> bool:
     return name == old_name or (span == old_span and bool(order.origin) and order.origin in old)
 
 
-
 def stream(audio: Audio, out: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
     """Write the copy to a pipe. Lengths and tags stand at a file's start, so it is made in an unnamed file first."""
     with tempfile.TemporaryFile() as file:

@@ -33,6 +33,14 @@ def recipient_bytes(recipient: str) -> bytes:
     return raw
 
 
+def recipient_text(raw: bytes) -> str:
+    """The same the other way round: `age1…` of 32 raw bytes."""
+    words = bech32.convertbits(raw, 8, 5)
+    if len(raw) != _KEY_BYTES or words is None:
+        raise UsageError("A public key has 32 bytes.")
+    return str(bech32.bech32_encode(_PUBLIC_PREFIX, words))
+
+
 class Identity:
     """The owner's secret key. `repr` and `str` never show it."""
 

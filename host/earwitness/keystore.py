@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from earwitness import places
 from earwitness.atomic import write_private
+from earwitness.console import MIN_PASSPHRASE
 from earwitness.errors import KeyMissingError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Kept = Literal["keyring", "passphrase", "file"]
 Ask = Callable[[str], str]
-MIN_PASSPHRASE: Final = 10
 
 
 @dataclass(frozen=True)

@@ -108,15 +108,9 @@ def identity_from(text: str) -> Identity:
 
     if "AGE-SECRET-KEY-1" in text.upper():
         return Identity.from_text(text)
+    check_words(text)
     book = Mnemonic("english")
     words = text.lower().split()
-    for number, word in enumerate(words, 1):
-        if word not in book.wordlist:
-            close = get_close_matches(word, book.wordlist)
-            raise KeyMissingError(
-                f"Word {number}, “{word}”, is not one of the words of a recovery sheet.",
-                f"Did you mean {' or '.join(close)}?" if close else "Look again: every word on it is an ordinary English word.",
-            )
     if len(words) != 24:
         raise KeyMissingError(
             f"The sheet has 24 words; these are {len(words)}.", "Type all four lines, in their order."
@@ -124,6 +118,22 @@ def identity_from(text: str) -> Identity:
     if not book.check(" ".join(words)):
         raise KeyMissingError("A word is wrong or two are swapped.", "Compare each line with the sheet.")
     return Identity.from_secret(bytes(book.to_entropy(" ".join(words))))
+
+
+def check_words(text: str) -> None:
+    """Raises KeyMissingError for the first word that is none of a recovery sheet, with those that it may be."""
+    from mnemonic import Mnemonic
+
+    book = Mnemonic("english")
+    for number, word in enumerate(text.lower().split(), 1):
+        if word not in book.wordlist:
+            close = get_close_matches(word, book.wordlist)
+            raise KeyMissingError(
+                f"Word {number}, “{word}”, is not one of the words of a recovery sheet.",
+                f"Did you mean {' or '.join(close)}?"
+                if close
+                else "Look again: every word on it is an ordinary English word.",
+            )
 
 
 def typed_back(identity: Identity, answer: str) -> bool:

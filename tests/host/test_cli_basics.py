@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from earwitness import cli, errors
+from earwitness.console import console
 from tests.host.program import environment, run, run_process
 
 COMMANDS = [
@@ -50,6 +51,29 @@ def test_every_command_has_help_and_takes_json(words: list[str], capsys: pytest.
     if words != ["key"]:
         assert "--json" in told and "--quiet" in told and "--passphrase-fd" in told
     assert not re.search(r"--passphrase\b(?!-fd)", told), "a secret must never be an argument"
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["key", "init"]], ids=" ".join)
+def test_help_is_readable_on_a_narrow_terminal(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert cli.main([*words, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) < 40
+    assert "<" not in told and "…" not in told.replace("AGE1…", "") and "..." not in told.replace("]...", "")
+    assert "x>=" not in told
+
+
+def test_a_wrong_value_is_told_in_words(tmp_path: Path) -> None:
+    assert "Wrong value for '--mark': it is at least 1." in run(tmp_path, "play", "1", "--mark", "0").stderr
+    assert "Wrong value for '--mark': it is a whole number." in run(tmp_path, "play", "1", "--mark", "q").stderr
+
+
+def test_bluetooth_is_not_offered_while_there_is_none(tmp_path: Path) -> None:
+    assert "ble" not in re.findall(r"\w+", run(tmp_path, "sync", "--help").stdout)
+    done = run(tmp_path, "sync", "--via", "ble")
+    assert done.returncode == 2 and "Choose usb or card." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -106,6 +130,23 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_completion_scripts(tmp_path: Path, shell: str) -> None:
     assert "_EARWITNESS_COMPLETE" in run(tmp_path, "completion", shell).stdout
+
+
+def test_what_others_wrote_never_steers_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nasty = "a\x1b]0;title\x07\x1b[2Jb\x9bc\u202ed"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    console.reset()
+    console.result(f"{nasty}\n{console.paint(nasty, 'good')}", {})
+    console.say(nasty)
+    console.error(errors.UsageError(nasty, nasty))
+    told = capsys.readouterr()
+    assert told.out == "a]0;title[2Jbcd\n\x1b[32ma]0;title[2Jbcd\x1b[0m\n"
+    assert not set(told.err.replace("\x1b[31m", "").replace("\x1b[0m", "")) & set("\x1b\x07\x9b\u202e")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import sealed_recording
+from earwitness.commands.status import in_words
 from earwitness.identity import Identity, recipient_bytes
+from earwitness.keystore import Keystore
 from link_device import SEED, Device
 from tests.host.program import run
 
@@ -52,6 +54,50 @@ def test_pairing_makes_a_key_and_gives_the_recorder_its_public_half(home: Path, 
     assert len(device.called("set_clock")) == 1, "else its first recording would have no date"
     listed = json.loads(run(home, "devices", "--json").stdout)
     assert [(one["name"], one["public_key"]) for one in listed["paired"]] == [("Kitchen", device.public.hex())]
+
+
+def test_who_can_open_recordings_is_said_at_pairing_and_listed(home: Path, start: Callable[..., Device]) -> None:
+    device, second = start(), Identity.generate()
+    done = pair(home, device, "--second", second.recipient)
+    mine = run(home, "key", "show-public").stdout.strip()
+    who = f"{mine[:12]}… (yours) and {second.recipient[:12]}…"
+    assert f"Whoever has one of these keys can open what it records from now on: {who}." in done.stderr
+    listed = run(home, "devices")
+    assert f"open with {mine[:12]}… (yours)\n" in listed.stdout
+    assert f"open with {second.recipient[:12]}…\n" in listed.stdout
+    assert json.loads(run(home, "devices", "--json").stdout)["paired"][0]["recipients"] == [mine, second.recipient]
+
+
+def test_status_is_told_in_words_and_raw_only_as_json(home: Path, start: Callable[..., Device]) -> None:
+    told = {"battery_mv": "3902", "minutes_left": "-1", "worst_write_ms": "-1", "clock_set": "1", "name": "x"}
+    told |= {"trouble": "no card", "waiting": "1", "card_free_pages": "720000", "something_new": "7"}
+    lines = in_words(told)
+    assert lines == [
+        "Battery 3.90 V",
+        "Clock set: yes",
+        "Why it would not record: no card",
+        "On its card: 1 recording",
+        "Room on the card for about 100 hours of sound",
+        "Something new: 7",
+    ]
+    assert in_words({"battery_mv": "0", "minutes_left": "75", "last_fault": ""}) == [
+        "Battery left for about 1 h 15 min"
+    ]
+    device = start()
+    pair(home, device)
+    secret = json.loads((home / "state" / "recorders.json").read_text())["recorders"][0]["link_secret"]
+    device = start(link_secret=secret)
+    shown = run(home, "status", "--port", device.url).stdout
+    assert "Newest finished recording: none" in shown and "_" not in shown and "-1" not in shown
+    assert json.loads(run(home, "status", "--port", device.url, "--json").stdout)["told"]
+
+
+def test_the_recorder_is_looked_for_before_a_passphrase_is_asked(home: Path) -> None:
+    keep = Keystore(home / "config", lambda: None)
+    (home / "config").mkdir(parents=True)
+    keep.save(Identity.generate(), "passphrase", passphrase="five words make a passphrase", recovery="saved")
+    done = run(home, "sync")
+    assert done.returncode == 10 and "key is locked" not in done.stderr
 
 
 def test_nothing_is_paired_before_the_recovery_sheet_is_settled(home: Path, start: Callable[..., Device]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from earwitness import recovery_sheet
 from earwitness.identity import Identity
-from tests.host.program import run, run_process
+from tests.host.program import environment, run, run_process
 
 DECLINE = "decline\nI accept that a lost key loses every recording\n"
 
@@ -31,7 +33,7 @@ def state(home: Path) -> str:
 def test_init_is_not_finished_until_the_sheet_is_read_back(home: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.pdf"
     first = run(home, "key", "init", "--no-passphrase", "--sheet", str(sheet), stdin="abandon abandon\n")
-    assert first.returncode == 2 and state(home) == "unfinished"
+    assert first.returncode == 1 and state(home) == "unfinished"
     assert sheet.read_bytes().startswith(b"%PDF")
     words = recovery_sheet.words_of(secret_of(home))
     second = run(home, "key", "init", "--sheet", str(sheet), stdin="wrong words\n" + " ".join(words[6:12]) + "\n")
@@ -47,12 +49,69 @@ def test_the_sheet_is_for_this_account_only(home: Path, tmp_path: Path) -> None:
 
 
 def test_it_can_be_declined_in_words_and_only_in_words(home: Path) -> None:
-    for answer in ("decline\nyes\n", "decline\n\n", "decline\n"):
+    for answer, code in (("decline\nyes\n", 2), ("decline\n\n", 2), ("decline\n", 1)):
         done = run(home, "key", "init", "--no-passphrase", stdin=answer)
-        assert done.returncode == 2 and state(home) == "unfinished"
+        assert done.returncode == code and state(home) == "unfinished"
     done = run(home, "key", "init", stdin=DECLINE)
     assert done.returncode == 0 and state(home) == "declined"
     assert "recovery sheet: declined" in run(home, "doctor").stdout
+
+
+def test_without_anybody_to_answer_it_says_what_was_and_was_not_done(home: Path) -> None:
+    done = run(home, "key", "init", "--keep", "passphrase")
+    assert done.returncode == 1 and "no terminal to ask for one" in done.stderr and "--no-passphrase" in done.stderr
+    assert not (home / "config" / "identity.json").exists()
+    done = run(home, "key", "init", "--no-passphrase")
+    assert done.returncode == 1 and state(home) == "unfinished"
+    assert "An answer was needed" in done.stderr and "The key is kept, its recovery sheet is not settled" in done.stderr
+
+
+def test_a_sheet_is_named_as_the_pdf_that_it_is(home: Path, tmp_path: Path) -> None:
+    done = run(home, "key", "init", "--no-passphrase", "--sheet", str(tmp_path / "sheet.txt"), stdin=DECLINE)
+    assert done.returncode == 2 and "is a PDF, not sheet.txt" in done.stderr
+    assert not (home / "config" / "identity.json").exists(), "no key was made either"
+    run(home, "key", "init", "--no-passphrase", stdin=DECLINE)
+    assert run(home, "key", "backup", "-o", str(tmp_path / "x.txt")).returncode == 2
+    words = recovery_sheet.words_of(secret_of(home))
+    done = run(home, "key", "backup", "-o", str(tmp_path / "x"), stdin=" ".join(words[6:12]) + "\n")
+    assert done.stdout == f"{tmp_path / 'x.pdf'}\n" and (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+    assert done.stderr.count("print it now, then delete it") == 1 and "is your key, unlocked" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_what_is_typed_to_restore_is_not_shown_and_a_wrong_word_is_told_at_once(home: Path) -> None:
+    import pty
+
+    words = recovery_sheet.words_of(Identity.from_secret(bytes(range(32))))
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "earwitness", "key", "restore", "--no-passphrase"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=environment(home),
+        start_new_session=True,
+    )
+    os.close(follower)
+
+    def until(text: str) -> str:
+        said = ""
+        while text not in said:
+            said += os.read(leader, 1000).decode()
+        return said
+
+    try:
+        told = until("KEY-1…: ")
+        os.write(leader, (" ".join(words[:6]) + "\n").encode())
+        told += until("6 words so far; go on: ")
+        os.write(leader, (" ".join([words[6], "candel"]) + "\n").encode())
+        told += until("Did you mean")
+        assert process.wait(30) == 12
+    finally:
+        process.kill()
+        os.close(leader)
+    assert "What you type is not shown" in told and "Word 8, “candel”" in told
+    assert " ".join(words[:3]) not in told
 
 
 def test_a_second_key_is_not_made(home: Path) -> None:

@@ -132,9 +132,68 @@ def test_show_tells_marks_gaps_titles_notes_and_custody(home: Path) -> None:
         "ask for the minutes",
     ):
         assert text in done.stdout, text
-    assert "synced" in done.stdout and "its own account" in done.stdout
+    assert "copied here from the card" in done.stdout and "its own account" in done.stdout
     data = json.loads(run(home, "show", "1", "--json").stdout)
     assert data["mark_labels"] == {"2": "they said Tuesday"} and data["custody"]["faults"] == []
+
+
+def test_a_note_tells_its_time_and_what_cannot_be_one_is_refused(home: Path) -> None:
+    run(home, "verify", "--all")
+    assert run(home, "note", "1", "ask again", "--at", "0:08.5").returncode == 0
+    assert "at 0:00:08.5  ask again" in run(home, "show", "1").stdout
+    for words, said in (
+        (["  "], "nothing in that note"),
+        (["x", "--at", "9:99:99"], "9:99:99 is not a time"),
+        (["x", "--at", "0:13"], "only 0:00:12.0 long: there is no 0:00:13.0"),
+        (["x", "--mark", "3"], "This recording has 2 marks."),
+    ):
+        done = run(home, "note", "1", *words)
+        assert done.returncode == 2 and said in done.stderr, words
+    assert len(json.loads(run(home, "show", "1", "--json").stdout)["notes"]) == 1
+
+
+def test_a_card_without_recordings_is_told(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "IMG_0001.JPG").write_bytes(b"no sound")
+    done = run(home, "sync", "--via", "card", str(tmp_path / "photos"))
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"There are no recordings of an Earwitness recorder in {tmp_path / 'photos'}." in done.stderr
+
+
+def test_show_without_the_key_says_not_opened_and_the_list_keeps_what_it_knew(home: Path) -> None:
+    run(home, "verify", "--all")
+    known = run(home, "list").stdout
+    for name in ("identity.json", "identity.txt"):
+        (home / "config" / name).rename(home / name)
+    told = run(home, "show", "1").stdout
+    assert "Marks and gaps: not opened" in told and "none" not in told.split("Marks and gaps")[1].splitlines()[0]
+    assert "0:00:12.0 long" in told, "the list knows it"
+    assert run(home, "list").stdout == known
+    path = recording(home, 1)
+    data = bytearray(path.read_bytes())
+    data[4096 * 5 + 99] ^= 1
+    path.write_bytes(data)
+    run(home, "show", "1")
+    assert "damaged, " in run(home, "list").stdout.splitlines()[0], "what is worse than was known is kept"
+
+
+def test_show_says_length_and_both_time_zones_in_plain_words(home: Path, tmp_path: Path) -> None:
+    run(home, "export", "1", "-o", str(tmp_path / "x.wav"), "--master")
+    told = run(home, "show", "1", env={"TZ": "Europe/Berlin"}).stdout
+    assert "  23 November 2026, 10:00 CET (09:00 UTC), by the recorder's clock" in told
+    assert "  0:00:12.0 long" in told
+    assert "UTC: copied here from the card" in told
+    assert "UTC: an exact copy made, the whole recording: x.wav (SHA-256 " in told
+    assert not [word for word in told.split() if len(word.strip("().,:")) > 40]
+
+
+def test_names_and_notes_cannot_write_lines_of_their_own(home: Path) -> None:
+    run(home, "label", "1", "School\n  Verified by all\x1b[2J")
+    run(home, "note", "1", "first\nsecond\x1b]0;x\x07")
+    for words in (["show", "1"], ["list"]):
+        told = run(home, *words).stdout
+        assert "School Verified by all[2J" in told and not set("\x1b\x07") & set(told)
+    assert "first\n      second]0;x\n" in run(home, "show", "1").stdout
 
 
 def test_titles_never_touch_the_recording(home: Path) -> None:

@@ -163,7 +163,7 @@ def test_the_moments_have_times_and_dates(audio: Audio, order: Order) -> None:
 
 def test_times_outside_the_recording_are_refused(audio: Audio, order: Order) -> None:
     for first, end in ((100 * RATE, None), (5 * RATE, 4 * RATE), (RATE, RATE)):
-        with pytest.raises(UsageError, match="nothing (between|from)"):
+        with pytest.raises(UsageError, match=r"nothing (between|from)"):
             exports.write(audio, io.BytesIO(), replace(order, first=first, end=end))
 
 

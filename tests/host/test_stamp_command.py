@@ -60,7 +60,7 @@ def test_a_stamp_is_kept_told_and_shown_by_verify_and_show(home: Path, authority
     assert tokens(home) == ["000001.tsr"]
     for command in ("verify", "show"):
         assert "Not after 2026-11-23T12:00:00Z" in run(home, command, "1").stdout
-    assert "stamped (by: Test Time Unit 1" in run(home, "show", "1").stdout
+    assert "stamped by Test Time Unit 1" in run(home, "show", "1").stdout
 
 
 def test_only_a_hash_is_sent(home: Path, authority: LocalAuthority) -> None:

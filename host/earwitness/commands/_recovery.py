@@ -28,13 +28,22 @@ def _default_place() -> Path:
 
 def save_sheet(identity: Identity, path: Path) -> Path:
     """Write the sheet where only its owner may read it."""
-    path = path.expanduser()
-    if path.is_dir():
-        path = path / "earwitness-recovery-sheet.pdf"
+    path = sheet_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, recovery_sheet.render(identity))
-    console.say(f"The recovery sheet is in {path.absolute()}. Print it now; delete the file afterwards.")
+    console.say(f"The recovery sheet is in {path.absolute()}.")
+    console.say("That file is your key, unlocked: print it now, then delete it and empty the bin.")
     return path
+
+
+def sheet_place(path: Path) -> Path:
+    """Where a sheet of this name goes: in a folder under its own name, and always named as the PDF that it is."""
+    path = path.expanduser()
+    if path.is_dir():
+        return path / "earwitness-recovery-sheet.pdf"
+    if path.suffix.lower() not in ("", ".pdf"):
+        raise UsageError(f"The recovery sheet is a PDF, not {path.name}.", f"For example: {path.with_suffix('.pdf')}")
+    return path.with_suffix(".pdf")
 
 
 def _declined() -> bool:
@@ -42,8 +51,11 @@ def _declined() -> bool:
     return " ".join(answer.strip('".“” ').lower().split()) == DECLINE.lower()
 
 
-def settle(identity: Identity, sheet: Path | None) -> str:
-    """Ask until the sheet is saved and its second line typed back (`saved`), or it is declined in words (`declined`)."""
+def settle(identity: Identity, sheet: Path | None, *, saved: bool = False) -> str:
+    """Ask until the sheet is saved and its second line typed back (`saved`), or it is declined in words (`declined`).
+
+    saved: the sheet was just saved as `sheet`.
+    """
     if sheet is None:
         console.say(
             "Your recordings open only with your key. If this computer is lost, the recovery sheet brings it back."
@@ -53,9 +65,10 @@ def settle(identity: Identity, sheet: Path | None) -> str:
         if answer.lower() == "decline":
             if _declined():
                 return "declined"
-            raise UsageError("Not declined, and no sheet was saved.", "Run it again; the key itself is kept.")
+            raise UsageError("Not declined, and no sheet was saved.", "Run it again.")
         sheet = Path(answer) if answer else default
-    save_sheet(identity, sheet)
+    if not saved:
+        save_sheet(identity, sheet)
     for _try in range(_TRIES):
         answer = console.prompt("Type words 7 to 12, the second line of the sheet (or 'decline'): ")
         if answer.lower() == "decline":
@@ -65,6 +78,4 @@ def settle(identity: Identity, sheet: Path | None) -> str:
             return "saved"
         else:
             console.say("That is not what the second line says. Look again: six words.")
-    raise UsageError(
-        "The words were not typed back.", "Run it again when the sheet is at hand; the key itself is kept."
-    )
+    raise UsageError("The words were not typed back.", "Run it again when the sheet is at hand.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from earwitness.chapters import clock, gap_title, mark_title
+from earwitness.chapters import clock, gap_title, mark_title, seconds_text
 from earwitness.console import console
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ QUESTIONS: Final = (
 
 def answers(verdict: Verdict, *, details: bool) -> list[str]:
     """The six answers as lines."""
-    lines = []
+    lines = [f"{'How long is it?':35}{length(verdict)}"]
     for name, question in QUESTIONS:
         answer = getattr(verdict, name)
         style = "good" if answer.ok else "bad" if answer.ok is False else "unsure"
@@ -33,6 +33,15 @@ def answers(verdict: Verdict, *, details: bool) -> list[str]:
         if details:
             lines += [f"    - {detail}" for detail in answer.details]
     return lines
+
+
+def length(verdict: Verdict) -> str:
+    """Its length in words, as far as it was opened."""
+    if not verdict.opened:
+        return "not opened"
+    gaps = sum(gap.count for gap in verdict.gaps)
+    silent = f", {seconds_text(gaps)} of it without sound" if gaps else ""
+    return f"{clock(verdict.samples)}{silent}"
 
 
 def marks(verdict: Verdict, labels: Mapping[int, str]) -> list[str]:

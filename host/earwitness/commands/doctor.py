@@ -15,6 +15,7 @@ import typer
 from earwitness import __version__, places
 from earwitness.console import console
 from earwitness.errors import EarwitnessError
+from earwitness.plain import counted
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,18 @@ def _library() -> Iterator[Finding]:
 
     library = Library()
     entries = library.entries()
-    yield Finding("ok", f"library: {len(entries)} recordings")
+    yield Finding("ok", f"library: {counted(len(entries), 'recording')}")
     known = {entry.path.name for entry in entries}
     strays = [path.name for path in library.root.glob("*.ewr") if path.name not in known]
     if strays:
         yield Finding("bad", f"not recordings, or damaged at the start: {', '.join(strays[:5])}", "Sync them again.")
     parts = list(library.root.glob(".*.part"))
     if parts:
-        yield Finding("care", f"{len(parts)} unfinished copies", "'earwitness sync' takes them up again.")
+        yield Finding(
+            "care",
+            "1 unfinished copy" if len(parts) == 1 else f"{len(parts)} unfinished copies",
+            "'earwitness sync' takes them up again.",
+        )
     broken = [entry for entry in entries if entry.custody.read().faults]
     for entry in broken[:5]:
         yield Finding(
@@ -144,6 +149,7 @@ def _player() -> Iterator[Finding]:
 
 
 def _recorder(port: str | None) -> Iterator[Finding]:
+    from earwitness.commands.status import in_words
     from earwitness.devices import DeviceStore
     from earwitness.link.connect import connect
 
@@ -154,5 +160,6 @@ def _recorder(port: str | None) -> Iterator[Finding]:
     store.remember(record, said)
     yield Finding("ok", f"{record.name} ({record.short_key}) proved itself; newest recording {said.newest or 'none'}")
     for name, value in said.told.items():
-        bad = name in ("fault", "faults") and value not in ("", "0", "none")
-        yield Finding("bad" if bad else "ok", f"{name.replace('_', ' ')}: {value}")
+        state = {"trouble": "bad", "last_fault": "care"}.get(name, "ok")
+        for line in in_words({name: value}):
+            yield Finding(state, line)

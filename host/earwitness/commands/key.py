@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -9,13 +10,17 @@ import typer
 
 from earwitness.commands import _recovery
 from earwitness.console import command, console
-from earwitness.errors import UsageError
+from earwitness.errors import EarwitnessError, UsageError
+from earwitness.helping import HelpfulCommand, HelpfulGroup
 from earwitness.keystore import Kept, KeyInfo, Keystore
+from earwitness.plain import counted
 
 if TYPE_CHECKING:
     from earwitness.identity import Identity
 
-app = typer.Typer(help="The key that opens your recordings.", no_args_is_help=True)
+app = typer.Typer(
+    help="The key that opens your recordings.", no_args_is_help=True, cls=HelpfulGroup, rich_markup_mode=None
+)
 
 _Keep = Annotated[
     str | None, typer.Option(metavar="PLACE", help="Where to keep it: keyring, passphrase or file. Default: the best.")
@@ -52,6 +57,8 @@ def make(sheet: Path | None, keep: str | None, plain: bool) -> Identity:
     """A key with its recovery settled; takes up an interrupted run again."""
     store = Keystore()
     info = store.info()
+    if sheet is not None:
+        _recovery.sheet_place(sheet)  # a wrong name stops before anything is made
     if info is None:
         from earwitness.identity import Identity
 
@@ -62,7 +69,12 @@ def make(sheet: Path | None, keep: str | None, plain: bool) -> Identity:
         if info.recovery != "unfinished":
             return identity
         console.say("There is a key already, without a finished recovery sheet. Taking that up.")
-    store.set_recovery(_recovery.settle(identity, sheet))
+    try:
+        store.set_recovery(_recovery.settle(identity, sheet))
+    except EarwitnessError as error:
+        raise type(error)(
+            error.message, f"The key is kept, its recovery sheet is not settled yet. {error.hint}"
+        ) from None
     return identity
 
 
@@ -71,7 +83,7 @@ def _tell(store: Keystore) -> None:
     console.result(info.recipient, {"public_key": info.recipient, "kept": info.kept, "recovery": info.recovery})
 
 
-@app.command("init")
+@app.command("init", cls=HelpfulCommand)
 @command
 def init(
     sheet: Annotated[Path | None, typer.Option(metavar="PDF", help="Where to save the recovery sheet.")] = None,
@@ -87,28 +99,29 @@ def init(
     _tell(store)
 
 
-@app.command("show-public")
+@app.command("show-public", cls=HelpfulCommand)
 @command
 def show_public() -> None:
     """Print the public key. It is not secret: others can name you as a second recipient with it."""
     _tell(Keystore())
 
 
-@app.command("backup")
+@app.command("backup", cls=HelpfulCommand)
 @command
 def backup(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PDF", help="Where to save the recovery sheet.")],
 ) -> None:
     """Save the recovery sheet again."""
     store = Keystore()
+    _recovery.sheet_place(output)  # before the passphrase is asked for
     identity = store.load(console.passphrase)
     path = _recovery.save_sheet(identity, output)
     if store.require_info().recovery != "saved":
-        store.set_recovery(_recovery.settle(identity, path))
+        store.set_recovery(_recovery.settle(identity, path, saved=True))
     console.result(str(path), {"sheet": str(path), "public_key": identity.recipient})
 
 
-@app.command("restore")
+@app.command("restore", cls=HelpfulCommand)
 @command
 def restore(
     file: Annotated[
@@ -124,9 +137,14 @@ def restore(
     if file is not None:
         text = file.read_text("utf-8")
     else:
-        text = console.prompt("The 24 words with spaces between, or the line AGE-SECRET-KEY-1…: ")
+        if sys.stdin.isatty():
+            console.say(
+                "What you type is not shown: it is the key itself. Paste or type one line of the sheet at a time."
+            )
+        text = console.prompt_unseen("The 24 words with spaces between, or the line AGE-SECRET-KEY-1…: ")
         while 0 < len(text.split()) < 24 and "AGE-SECRET-KEY" not in text.upper():
-            text += " " + console.prompt(f"{len(text.split())} words so far; go on: ")
+            recovery_sheet.check_words(text)
+            text += " " + console.prompt_unseen(f"{counted(len(text.split()), 'word')} so far; go on: ")
     identity = recovery_sheet.identity_from(text) if file is None else Identity.from_text(text)
     store = Keystore()
     _store(store, identity, keep, plain, "restored")

@@ -9,6 +9,7 @@ import typer
 from earwitness.console import console
 from earwitness.errors import UsageError
 from earwitness.library import Library
+from earwitness.plain import counted
 
 
 def label(
@@ -20,7 +21,7 @@ def label(
     library = Library()
     entry = library.find(recording)
     if mark is not None and entry.row.marks is not None and mark > entry.row.marks:
-        raise UsageError(f"There is no mark {mark}.", f"This recording has {entry.row.marks}.")
+        raise UsageError(f"There is no mark {mark}.", f"This recording has {counted(entry.row.marks, 'mark')}.")
     note = library.annotate(entry, "label", text.strip(), mark=mark)
     console.result("", {"id": entry.recording_id, **note.__dict__})
     console.say("Kept." if note.text else "The title is removed.")

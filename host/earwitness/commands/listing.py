@@ -9,6 +9,7 @@ import typer
 from earwitness.console import console
 from earwitness.dating import BY_SYNC
 from earwitness.library import Entry, Library
+from earwitness.plain import counted, one_line
 
 
 def _length(entry: Entry) -> str:
@@ -28,9 +29,9 @@ def _line(entry: Entry, several: bool) -> list[str]:
         f"{entry.device[:8]}/{entry.seq}" if several else str(entry.seq),
         _date(entry),
         _length(entry),
-        "" if entry.row.marks is None else f"{entry.row.marks} marks" if entry.row.marks != 1 else "1 mark",
+        "" if entry.row.marks is None else counted(entry.row.marks, "mark"),
         entry.row.verdict or "not verified",
-        entry.row.label or "",
+        one_line(entry.row.label or ""),
     ]
 
 

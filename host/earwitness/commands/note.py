@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
-from earwitness.commands._shared import parse_time
+from earwitness.chapters import seconds_clock
+from earwitness.commands._times import time_of
 from earwitness.console import console
+from earwitness.errors import UsageError
 from earwitness.library import Library
+from earwitness.plain import counted
 
 
 def note(
@@ -23,6 +26,18 @@ def note(
     library = Library()
     entry = library.find(recording)
     body = sys.stdin.read().strip() if text == "-" else text
-    kept = library.annotate(entry, "note", body, mark=mark, at_s=None if at is None else parse_time(at))
+    if not body.strip():
+        raise UsageError(
+            "There is nothing in that note.", "Notes are never removed; a new one can say what is no longer so."
+        )
+    at_s, row = None if at is None else time_of(at), entry.row
+    if at_s is not None and row.duration_s is not None and at_s > row.duration_s:
+        raise UsageError(
+            f"The recording is only {seconds_clock(row.duration_s)} long: there is no {seconds_clock(at_s)} in it.",
+            "Times count from its start.",
+        )
+    if mark is not None and row.marks is not None and mark > row.marks:
+        raise UsageError(f"There is no mark {mark}.", f"This recording has {counted(row.marks, 'mark')}.")
+    kept = library.annotate(entry, "note", body, mark=mark, at_s=at_s)
     console.result("", {"id": entry.recording_id, **kept.__dict__})
     console.say("Kept.")

@@ -69,7 +69,11 @@ def pair(
         "recipients": len(others) + 1,
     }
     console.result(f"{record.name} ({record.short_key}) is paired.", data)
-    console.say("Recordings from now on open with your key. 'earwitness sync' brings them here.")
+    from earwitness.commands.devices import said
+
+    who = " and ".join(said(record, identity.recipient))
+    console.say(f"Whoever has one of these keys can open what it records from now on: {who}.")
+    console.say("What it recorded before is not changed. 'earwitness sync' brings recordings here.")
 
 
 def _first_words(recorder: Recorder, record: DeviceRecord) -> None:

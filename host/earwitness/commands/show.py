@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from earwitness.chapters import seconds_clock
 from earwitness.commands import _story
 from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, device_name, excerpt_file, learn, owner_if_at_hand
 from earwitness.console import console
-from earwitness.library import Library
+from earwitness.library import Entry, Library, Note
+from earwitness.plain import both_times, one_line, printable
+from earwitness.verdict import BAD, Verdict
 
 
 def show(
@@ -27,20 +30,22 @@ def show(
     library = Library()
     entry = library.find(recording)
     verdict = check(entry, owner_if_at_hand(), *Neighbours(library.entries()).of(entry))
-    learn(library, entry, verdict)
+    _keep(library, entry, verdict)
     entry = library.entry(entry.path)
     history = entry.custody.read()
     notes = [note for note in library.notes(entry) if note.kind == "note"]
     started = entry.started
-    lines = [console.paint(entry.row.label or f"Recording {entry.seq}", "bold")]
+    lines = [console.paint(one_line(entry.row.label or f"Recording {entry.seq}"), "bold")]
     lines.append(f"  number {entry.seq} of {device_name(entry.row.device_key)}, id {entry.recording_id}")
-    lines.append(f"  {started.astimezone():%A %d %B %Y, %H:%M %Z}, {entry.origin}" if started else f"  {entry.undated}")
+    lines.append(f"  {both_times(started)}, {entry.origin}" if started else f"  {entry.undated}")
+    if entry.row.duration_s is not None:
+        lines.append(f"  {seconds_clock(entry.row.duration_s)} long")
     lines += ["", *_story.answers(verdict, details=True)]
     moments = _story.marks(verdict, library.mark_labels(entry))
-    lines += ["", "Marks and gaps", *(moments or ["  none"])]
+    lines += ["", *_moments(moments, opened=verdict.opened)]
     if notes:
         lines += ["", "Notes"]
-        lines += [f"  {note.utc[:10]}{f' mark {note.mark}' if note.mark else ''}  {note.text}" for note in notes]
+        lines += [_noted(note) for note in notes]
     lines += ["", "On this computer (its own account, which proves nothing about the time before)"]
     lines += [f"  {step.sentence}" for step in history.steps] or ["  nothing was written down"]
     lines += [console.paint(f"  {fault}", "bad") for fault in history.faults]
@@ -60,11 +65,29 @@ def show(
     console.result("\n".join(lines), data)
 
 
+def _keep(library: Library, entry: Entry, verdict: Verdict) -> None:
+    """For the list. What was seen with the key is worth more than what is seen without, unless that is worse."""
+    if verdict.opened or entry.row.duration_s is None or verdict.exit_code == BAD:
+        learn(library, entry, verdict)
+
+
+def _moments(lines: list[str], *, opened: bool) -> list[str]:
+    if not opened:
+        return ["Marks and gaps: not opened, your key is not at hand or is not the one that it was sealed for"]
+    return ["Marks and gaps", *(lines or ["  none"])]
+
+
+def _noted(note: Note) -> str:
+    where = f" mark {note.mark}" if note.mark else ""
+    where += f" at {seconds_clock(note.at_s)}" if note.at_s is not None else ""
+    return f"  {one_line(note.utc)[:10]}{where}  {printable(note.text).strip().replace(chr(10), chr(10) + '      ')}"
+
+
 def _show_excerpt(path: Path) -> None:
     verdict = check(path, None, *Neighbours(Library().entries()).of(path))
     lines = [console.paint(path.name, "bold"), f"  an excerpt of recording {verdict.seq}"]
     lines[1] += f" of {device_name(verdict.device.hex())}, id {verdict.recording_id.hex()}"
     lines += ["", *_story.answers(verdict, details=True)]
-    lines += ["", "Marks and gaps", *(_story.marks(verdict, {}) or ["  none"])]
+    lines += ["", *_moments(_story.marks(verdict, {}), opened=True)]
     data = {"id": verdict.recording_id.hex(), "seq": verdict.seq, "path": str(path), "verdict": verdict.to_json()}
     console.result("\n".join(lines), data)

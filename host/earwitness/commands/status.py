@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
 
 import typer
 
 from earwitness.console import console
+from earwitness.plain import counted, one_line
+
+_PAGE_S: Final = 0.5  # about: what a page of 4096 bytes holds of speech
+
+
+_NOT_TOLD: Final = ("", "-1")
+
+
+def _battery(millivolts: str) -> str:
+    return "" if int(millivolts) <= 0 else f"Battery {int(millivolts) / 1000:.2f} V"
+
+
+def _minutes(minutes: str) -> str:
+    hours, rest = divmod(int(minutes), 60)
+    return f"Battery left for about {f'{hours} h {rest} min' if hours else counted(rest, 'minute')}"
+
+
+def _room(pages: str) -> str:
+    return f"Room on the card for about {int(pages) * _PAGE_S / 3600:.0f} hours of sound"
+
+
+_WORDS: Final[Mapping[str, Callable[[str], str]]] = {
+    "state": lambda state: f"State: {state}",
+    "trouble": lambda why: f"Why it would not record: {why}",
+    "battery_mv": _battery,
+    "minutes_left": _minutes,
+    "card_free_pages": _room,
+    "waiting": lambda count: f"On its card: {counted(int(count), 'recording')}",
+    "clock_set": lambda is_set: f"Clock set: {'yes' if is_set == '1' else 'no'}",
+    "worst_write_ms": lambda ms: f"The card's slowest write: {ms} ms",
+    "last_fault": lambda fault: f"Its last fault: {fault}",
+    "name": lambda _name: "",  # stands above
+}
+
+
+def in_words(told: Mapping[str, str]) -> list[str]:
+    """What a recorder tells of itself, a line each; what it does not know is left out."""
+    lines = []
+    for name, value in told.items():
+        if value in _NOT_TOLD:
+            continue
+        try:
+            text = _WORDS[name](value)
+        except (KeyError, ValueError):  # of a newer recorder
+            text = f"{name.replace('_', ' ').capitalize()}: {value}"
+        lines += [one_line(text)] * bool(text)
+    return lines
 
 
 def status(
@@ -22,11 +70,10 @@ def status(
         said = recorder.status()
     store.remember(record, said)
     told = dict(said.told)
-    lines = [f"{record.name} ({record.short_key})"]
-    lines.append(f"  newest finished recording  {said.newest or 'none'}")
+    lines = [f"{record.name} ({record.short_key})", f"  Newest finished recording: {said.newest or 'none'}"]
     if said.open_seq:
-        lines.append(f"  unfinished                 {said.open_seq}")
-    lines += [f"  {name.replace('_', ' '):26} {value}" for name, value in told.items()]
+        lines.append(f"  Unfinished recording: {said.open_seq}")
+    lines += [f"  {line}" for line in in_words(told)]
     data = {
         "name": record.name,
         "device": record.short_key,

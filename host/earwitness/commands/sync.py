@@ -27,9 +27,7 @@ _WORDS = {
 
 
 def sync(
-    via: Annotated[
-        str, typer.Option(metavar="usb|card", help="How: the cable, or the card itself.")
-    ] = "usb",
+    via: Annotated[str, typer.Option(metavar="usb|card", help="How: the cable, or the card itself.")] = "usb",
     card: Annotated[
         Path | None, typer.Argument(metavar="[CARD]", help="With --via card: its folder, or an image of it.")
     ] = None,
