@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tools import demo
+from tools import demo, environment
 from tools.virtual.tape import TapeError
 
 SECONDS = 25
@@ -244,3 +244,37 @@ def test_what_a_person_types_is_shown_as_the_shell_reads_it(tmp_path: Path, caps
     with pytest.raises(demo.DemoError):
         demo.Story(tmp_path, quiet=False).earwitness(*words)
     assert shlex.split(capsys.readouterr().out) == ["$", "earwitness", *words]
+
+
+# --- installing
+
+
+def test_installing_that_fails_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail() -> None:
+        raise subprocess.CalledProcessError(1, ["pip"])
+
+    monkeypatch.setattr(environment, "make_venv", fail)
+    monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
+    monkeypatch.delenv("EARWITNESS_ENVIRONMENT", raising=False)
+    with pytest.raises(SystemExit, match="installing failed"):
+        environment.use_environment()
+
+
+def test_installing_tells_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pip = tmp_path / "python"
+    pip.write_text(
+        "#!/bin/sh\nprintf 'Collecting one\\nCollecting two\\nInstalling collected packages\\n'\nexit $CODE\n"
+    )
+    pip.chmod(0o755)
+    lock = tmp_path / "lock"
+    lock.write_text("one==1 \\\n    --hash=sha256:00\ntwo==2 \\\n    --hash=sha256:11\n")
+    monkeypatch.setattr(environment, "PYTHON", pip)
+    monkeypatch.setattr(environment, "_TELL_S", -1.0)
+    monkeypatch.setenv("CODE", "0")
+    environment._install_lock(lock)
+    assert "package 1 of 2" in capsys.readouterr().err
+    monkeypatch.setenv("CODE", "1")
+    with pytest.raises(subprocess.CalledProcessError):
+        environment._install_lock(lock)
