@@ -41,6 +41,22 @@ class _Waiting:
 
 
 @dataclass(slots=True)
+class _Run:
+    """Strangers in a row: pages that are plainly another recording's, one spoilt checkpoint of this one, or neither."""
+
+    first: int
+    count: int
+    what: str = ""
+
+    def __str__(self) -> str:
+        last = self.first + self.count - 1
+        return f"page {self.first} is" if self.count == 1 else f"pages {self.first} to {last} are"
+
+
+_FOREIGN, _SPOILT_CHECKPOINT = "foreign", "checkpoint"
+
+
+@dataclass(slots=True)
 class Survey:
     """What the walk has found; whole once `Structure.leaves` is exhausted."""
 
@@ -73,7 +89,7 @@ class Structure:
         self._tree = merkle.Tree()
         self._waiting: dict[int, list[_Waiting]] = {}
         self._held = 0
-        self._strangers: list[tuple[int, int, bool]] = []  # runs: first file page, pages, says that it is a checkpoint
+        self._strangers: list[_Run] = []
         self._emitted = 0  # index of the last leaf handed out
         self._last_ours = 0  # newest file page that is plainly of this recording
         self.survey = Survey(Findings())
@@ -96,7 +112,7 @@ class Structure:
                 else:
                     survey.unused_pages += 1
             elif begin is None or not mine:
-                self._stranger(file_page)
+                self._stranger(file_page, "" if begin is None else _FOREIGN)
             elif begin.kind == page.AUDIO and 1 <= begin.number <= page.MAX_LEAVES:
                 self._last_ours = file_page
                 self._wait(begin.number, file_page, data)
@@ -116,13 +132,12 @@ class Structure:
         self._waiting.setdefault(index, []).append(leaf)
         self._held += 1
 
-    def _stranger(self, file_page: int, is_checkpoint: bool = False) -> None:
-        if self._strangers and not is_checkpoint:
-            first, count, kind = self._strangers[-1]
-            if first + count == file_page and not kind:
-                self._strangers[-1] = (first, count + 1, False)
-                return
-        self._strangers.append((file_page, 1, is_checkpoint))
+    def _stranger(self, file_page: int, what: str = "") -> None:
+        last = self._strangers[-1] if self._strangers else None
+        if last and last.what == what != _SPOILT_CHECKPOINT and last.first + last.count == file_page:
+            last.count += 1
+        else:
+            self._strangers.append(_Run(file_page, 1, what))
 
     def _checkpoint(self, file_page: int, data: bytes) -> Iterator[Leaf]:
         try:
@@ -165,7 +180,7 @@ class Structure:
 
     def _damaged_checkpoint(self, file_page: int, data: bytes) -> Iterator[Leaf]:
         """A sector of a checkpoint is spoilt; where its signed note is whole, the leaves themselves can fit it."""
-        self._stranger(file_page, is_checkpoint=True)
+        self._stranger(file_page, _SPOILT_CHECKPOINT)
         signed = checkpoint.stray_note(data, self._header)
         if signed is None or not self._tree.size <= signed.n <= self._tree.size + _MAX_WAITING:
             return
@@ -237,16 +252,20 @@ class Structure:
     ) -> None:
         survey, findings = self.survey, self.survey.findings
         runs, self._strangers = self._strangers, []
-        if signed.state in (note.RECOVERED, note.DAMAGED):  # torn by the power cut, behind the last leaf that was whole
-            torn = [run for run in runs if last < run[0] < file_page]
-            for first, count, _ in torn:
-                survey.litter(f"{_pages(first, count)} torn by the power cut")
+        if signed.state in (
+            note.RECOVERED,
+            note.DAMAGED,
+        ):  # what the power cut left behind the last leaf that was whole
+            torn = [run for run in runs if last < run.first < file_page]
+            for run in torn:
+                why = "not of this recording" if run.what == _FOREIGN else "torn by the power cut, or never written"
+                survey.litter(f"{run} {why}")
             runs = [run for run in runs if run not in torn]
-        spoilt = len(extra) + sum(count for _, count, kind in runs if not kind)
-        checkpoints = sum(kind for _, _, kind in runs)
-        for first, count, kind in runs:
-            what = "the checkpoint in it" if kind else "what stood there"
-            findings.damage(f"{_pages(first, count)} damaged: {what} cannot be read")
+        spoilt = len(extra) + sum(run.count for run in runs if run.what != _SPOILT_CHECKPOINT)
+        checkpoints = sum(run.what == _SPOILT_CHECKPOINT for run in runs)
+        for run in runs:
+            what = "the checkpoint in it" if run.what == _SPOILT_CHECKPOINT else "what stood there"
+            findings.damage(f"{run} damaged: {what} cannot be read")
         for leaf in extra:
             findings.damage(f"page {leaf.file_page} is damaged: the recorder sealed something else there")
         survey.damaged += spoilt + checkpoints
@@ -288,14 +307,11 @@ class Structure:
         if survey.proven_to and (doubled or any(a > b for a, b in pairwise(tail))):
             findings.failure("pages behind the last checkpoint stand twice or out of order", self._last_ours)
         yield from self._unproven()
-        for first, count, kind in self._strangers:
-            if kind or first < self._last_ours:
-                survey.litter(f"{_pages(first, count)} torn or not of this recording")
+        for run in self._strangers:
+            if run.what == _SPOILT_CHECKPOINT or run.first < self._last_ours:
+                why = "not of this recording" if run.what == _FOREIGN else "torn or not of this recording"
+                survey.litter(f"{run} {why}")
             else:
-                survey.unused_pages += count
+                survey.unused_pages += run.count
         if self._container.odd_bytes:
             survey.litter(f"{self._container.odd_bytes} bytes at the end are short of a page")
-
-
-def _pages(first: int, count: int) -> str:
-    return f"page {first} is" if count == 1 else f"pages {first} to {first + count - 1} are"

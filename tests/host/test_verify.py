@@ -234,6 +234,34 @@ def test_a_torn_page_before_the_recovery_is_debris(say):
     assert verdict.intact.ok is True and verdict.debris
 
 
+def test_another_recordings_page_before_the_recovery_is_not_called_torn(say):
+    """Whatever was put there was not torn by a power cut if it is a whole page of another recording."""
+    foreign = maker.normal(device=Device(5))[0].file
+    recording = recovered()
+    recording.file[-1:-1] = [foreign[2], foreign[3], b"torn".ljust(PAGE, b"\xff")]
+    verdict = say(recording)
+    first = len(recording.file) - 4
+    assert verdict.intact.ok is True and verdict.exit_code == 4
+    assert verdict.debris == (
+        f"pages {first} to {first + 1} are not of this recording",
+        f"page {first + 2} is torn by the power cut, or never written",
+    )
+
+
+def test_the_place_of_a_running_checkpoint_within_the_leaves_it_may_be_late_changes_nothing_that_is_said(say):
+    """FORMAT.md: it is not signed and means nothing. Beyond those leaves it is a failure."""
+    recording, samples = maker.normal(100)
+    before = say(recording)
+    (at,) = [place for place, page in enumerate(recording.file) if page[4] == 3][1:-1]
+    for later, ok in ((20, True), (33, False)):
+        pages = list(recording.file)
+        pages.insert(at + later, pages.pop(at))
+        verdict = say(b"".join(pages))
+        assert verdict.intact.ok is ok
+        if ok:
+            assert verdict == before and verdict.samples == len(samples)
+
+
 def test_what_the_recorder_found_damaged_says_so(say):
     verdict = say(recovered("damaged", 40))
     assert (
