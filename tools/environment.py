@@ -143,11 +143,7 @@ def use_environment() -> None:
         return
     if os.environ.get("EARWITNESS_ENVIRONMENT") == "own" and _has_dependencies():
         return
-    _check_python()
-    try:
-        make_venv()
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"environment: {_failed(error)}")
+    ensure_venv()
     os.environ["PATH"] = str(BIN) + os.pathsep + os.environ.get("PATH", "")
     command = [str(PYTHON), *sys.argv]
     if os.name == "nt":
@@ -155,8 +151,15 @@ def use_environment() -> None:
     os.execv(command[0], command)
 
 
-def _failed(error: subprocess.CalledProcessError) -> str:
-    return f"installing failed ({error.returncode}), see above. With a network and 1 GB of room, run it again."
+def ensure_venv() -> None:
+    """`make_venv`, or the end of this program with a sentence."""
+    _check_python()
+    try:
+        make_venv()
+    except subprocess.CalledProcessError as error:
+        sys.exit(
+            f"environment: installing failed ({error.returncode}), see above. With a network and 1 GB of room, run it again."
+        )
 
 
 def _has_dependencies() -> bool:
@@ -171,12 +174,7 @@ def _check_python() -> None:
 
 
 def main() -> int:
-    _check_python()
-    try:
-        make_venv()
-    except subprocess.CalledProcessError as error:
-        _say(f"environment: {_failed(error)}")
-        return 1
+    ensure_venv()
     install_packages()
     return 0
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.environment import BIN, PYTHON, TYPINGS, install_packages, make_venv  # noqa: E402
+from tools.environment import BIN, PYTHON, TYPINGS, ensure_venv, install_packages  # noqa: E402
 
 _WORKERS = "2"
 
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="the long tests too")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest; the other checks are then left out")
     arguments = parser.parse_args()
-    make_venv()
+    ensure_venv()
     if not arguments.pytest:
         install_packages()
     os.environ["PATH"] = str(BIN) + os.pathsep + os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
@@ -75,7 +75,7 @@ def main() -> int:
     results = [] if arguments.pytest else _checks()
     chosen = arguments.pytest or ["-n", _WORKERS]
     marks = [] if arguments.all else ["-m", "not long"]
-    tested = _run("tests", [str(PYTHON), "-m", "pytest", "-q", *marks, *chosen])
+    tested = _run("tests", [str(PYTHON), "-m", "pytest", "-q", "-rs", *marks, *chosen])
     if not all(results):
         print("--- some checks before the tests failed, see above", flush=True)
     return 0 if tested and all(results) else 1
