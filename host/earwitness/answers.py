@@ -52,9 +52,7 @@ def intact(found: Found) -> Answer:
         return Answer("not intact", False, reason, details)
     if findings.damage_count:
         proven = max(survey.proven - 1, 0)
-        reason = (
-            f"Damaged: {findings.damages[0]}. The other {proven} pages of sound are proven as recorded{found.whose}."
-        )
+        reason = f"Damaged: {findings.damages[0]}. The other {_pages_are(proven)} proven as recorded{found.whose}."
         return Answer("damaged", False, reason, details)
     if found.timeline is None:
         return Answer("sealed", True, f"Sealed as recorded{found.whose}; not opened.", details)
@@ -114,7 +112,7 @@ def _incomplete(found: Found) -> list[str]:
     if not survey.final_whole:
         faults.append("the page of the recorder's signed end is damaged")
     if found.lacking:
-        faults.append(f"{_pages(found.lacking)} of sound are damaged")
+        faults.append(f"{_pages_are(found.lacking)} damaged")
     if survey.findings.failure_count:
         faults.append("the file is not intact")
     if timeline and timeline.first_index != 1:
@@ -225,6 +223,10 @@ def clock_time(seconds: float) -> str:
 
 def _pages(count: int) -> str:
     return "1 page" if count == 1 else f"{count} pages"
+
+
+def _pages_are(count: int) -> str:
+    return f"{_pages(count)} of sound {'is' if count == 1 else 'are'}"
 
 
 def _places(count: int) -> str:

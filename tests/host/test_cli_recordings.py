@@ -196,6 +196,28 @@ def test_names_and_notes_cannot_write_lines_of_their_own(home: Path) -> None:
     assert "first\n      second]0;x\n" in run(home, "show", "1").stdout
 
 
+def test_verify_tells_title_date_and_length(home: Path) -> None:
+    run(home, "label", "1", "School meeting")
+    told = run(home, "verify", "1", env={"TZ": "Europe/Berlin"}).stdout
+    assert "  titled by the owner: School meeting\n" in told
+    assert "  23 November 2026, 10:00 CET (09:00 UTC), by the recorder's clock\n" in told
+    assert "How long is it?                    0:00:12.0, 1.00 s of it without sound\n" in told
+
+
+def test_verify_says_what_a_file_that_is_none_is(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    for name, said in (("photo.jpg", "is not a recording."), ("gone.ewr", "There is no file"), ("", "is a folder.")):
+        done = run(home, "verify", str(tmp_path / name))
+        assert done.returncode == 2 and said in done.stderr, name
+
+
+def test_verify_without_the_key_does_not_make_the_list_know_less(home: Path) -> None:
+    run(home, "verify", "1")
+    known = run(home, "list").stdout
+    run(home, "verify", "1", "--keyless")
+    assert run(home, "list").stdout == known
+
+
 def test_titles_never_touch_the_recording(home: Path) -> None:
     before = recording(home, 1).read_bytes()
     run(home, "label", "1", "x")

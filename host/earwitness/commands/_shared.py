@@ -12,6 +12,7 @@ from earwitness.errors import KeyMissingError, UsageError
 from earwitness.keystore import Keystore
 from earwitness.library import Entry, Library
 from earwitness.places import EXCERPT_SUFFIX
+from earwitness.verdict import BAD
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,6 +80,14 @@ def target(library: Library, text: str) -> Entry | Path:
         if path.absolute().parent == library.root:
             return library.entry(path.absolute())
         return path
+    if path.suffix == ".ewr" and path.name == text and (library.root / text).is_file():
+        return library.entry(library.root / text)
+    if path.is_file():
+        raise UsageError(f"{text} is not a recording.", "A recording's name ends with .ewr, an excerpt's with .ewd.")
+    if path.is_dir():
+        raise UsageError(f"{text} is a folder.", "Name the recordings in it, or use --all for the library.")
+    if path.suffix == ".ewr" or (len(path.parts) > 1 and "." in path.name):
+        raise UsageError(f"There is no file {text}.", "Check the name and the folder.")
     return library.find(text)
 
 
@@ -113,8 +122,8 @@ def check(
 
 
 def learn(library: Library, item: Entry | Path, verdict: Verdict) -> None:
-    """Keep for the list what a check told."""
-    if isinstance(item, Entry):
+    """Keep for the list what a check told. What was seen with the key counts more, unless this is worse."""
+    if isinstance(item, Entry) and (verdict.opened or item.row.duration_s is None or verdict.exit_code == BAD):
         library.learn(item, verdict)
 
 

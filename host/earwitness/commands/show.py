@@ -12,9 +12,8 @@ from earwitness.commands import _story
 from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, device_name, excerpt_file, learn, owner_if_at_hand
 from earwitness.console import console
-from earwitness.library import Entry, Library, Note
+from earwitness.library import Library, Note
 from earwitness.plain import both_times, one_line, printable
-from earwitness.verdict import BAD, Verdict
 
 
 def show(
@@ -30,7 +29,7 @@ def show(
     library = Library()
     entry = library.find(recording)
     verdict = check(entry, owner_if_at_hand(), *Neighbours(library.entries()).of(entry))
-    _keep(library, entry, verdict)
+    learn(library, entry, verdict)
     entry = library.entry(entry.path)
     history = entry.custody.read()
     notes = [note for note in library.notes(entry) if note.kind == "note"]
@@ -63,12 +62,6 @@ def show(
         "custody": {"steps": [step.__dict__ for step in history.steps], "faults": list(history.faults)},
     }
     console.result("\n".join(lines), data)
-
-
-def _keep(library: Library, entry: Entry, verdict: Verdict) -> None:
-    """For the list. What was seen with the key is worth more than what is seen without, unless that is worse."""
-    if verdict.opened or entry.row.duration_s is None or verdict.exit_code == BAD:
-        learn(library, entry, verdict)
 
 
 def _moments(lines: list[str], *, opened: bool) -> list[str]:

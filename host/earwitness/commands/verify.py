@@ -16,6 +16,7 @@ from earwitness.console import console
 from earwitness.errors import EarwitnessError, UsageError
 from earwitness.library import Entry, Library
 from earwitness.places import EXCERPT_SUFFIX
+from earwitness.plain import both_times, one_line
 from earwitness.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,13 +51,14 @@ def verify(
             done += _path(item).stat().st_size
             progress(done)
             codes.append(outcome.exit_code)
-            blocks.append(_text(item, outcome, short=all_))
             data.append(_data(item, outcome))
             if not isinstance(outcome, EarwitnessError):
                 learn(library, item, outcome)
                 if isinstance(item, Entry):
+                    item = library.entry(item.path)  # noqa: PLW2901  # its date, now known
                     state = f"{outcome.intact.state}, {outcome.complete.state}"
                     item.custody.add("verified", result=state, key="no" if identity is None else "yes")
+            blocks.append(_text(item, outcome, short=all_))
     console.result("\n".join(blocks), data)
     bad = [code for code in codes if code]
     if bad:
@@ -99,7 +101,12 @@ def _text(item: Entry | Path, outcome: Outcome, *, short: bool) -> str:
     if short:
         style = "good" if outcome.exit_code == 0 else "bad" if outcome.exit_code == 13 else "unsure"
         return f"{_name(item)}: {console.paint(f'{outcome.intact.state}, {outcome.complete.state}', style)}"
-    return "\n".join([console.paint(_name(item), "bold"), *_story.answers(outcome, details=True)])
+    head = [console.paint(_name(item), "bold")]
+    if isinstance(item, Entry) and item.row.label:
+        head.append(f"  titled by the owner: {one_line(item.row.label)}")
+    if isinstance(item, Entry) and item.started:
+        head.append(f"  {both_times(item.started)}, {item.origin}")
+    return "\n".join([*head, *_story.answers(outcome, details=True)])
 
 
 def _data(item: Entry | Path, outcome: Outcome) -> dict[str, object]:
