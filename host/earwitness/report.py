@@ -39,6 +39,7 @@ _GAPS: Final = {
     "muted": "off the record, by the owner's button",
     "damaged": "damaged since",
 }
+_VECTORS: Final = 1  # version of the test vectors that this program agrees with (tests/vectors/manifest.json)
 _LISTED: Final = 400  # rows of a table; the attached report.json holds all
 
 
@@ -148,6 +149,8 @@ def manifest(subject: Subject) -> bytes:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     data = {
         "report": {"version": 1, "date": subject.day.isoformat(), "program": f"earwitness {__version__}"},
+        # What the answers rest on, for who checks them by other means: firmware/FORMAT.md and tests/vectors.
+        "format": {"container": 1, "suite": 1, "vectors": _VECTORS},
         "file": {"name": subject.path.name, "bytes": subject.path.stat().st_size, "sha256": digest},
         "title": subject.title,
         "recorder": subject.recorder,

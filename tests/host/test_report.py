@@ -123,6 +123,8 @@ def test_it_is_marked_as_pdf_a_3_and_carries_what_it_rests_on(whole: Path) -> No
     data = json.loads(held["report.json"])
     assert data["verdict"] == json.loads(json.dumps(verdict.to_json()))
     assert data["file"]["sha256"] == hashlib.sha256(whole.read_bytes()).hexdigest()
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "manifest.json").read_text())
+    assert data["format"] == {"container": 1, "suite": 1, "vectors": vectors["version"]}
     assert data["tokens"][0]["state"] == "valid" and data["report"]["date"] == "2026-11-24"
     said = texts(pdf)
     assert "signed on 23 November 2026, 12:00:00 UTC that the recorder's signed end" in said
