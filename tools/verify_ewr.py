@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Checks one Earwitness recording from firmware/FORMAT.md alone. Needs Python 3.11 and `cryptography`; nothing of ours.
+"""Checks one Earwitness recording or excerpt by firmware/FORMAT.md alone. Needs Python 3.11 and `cryptography`; nothing of ours.
 
 verify_ewr.py recording.ewr                              the seals: is every page there, and as the recorder signed it?
 verify_ewr.py --key-file recording.key recording.ewr     and the inside: tags, sample count, STOP
+verify_ewr.py excerpt.ewd                                of an excerpt everything: it brings the keys of its pages
 verify_ewr.py --envelope recording.ewr > envelope.age    then: age --decrypt -i identity.txt envelope.age > recording.key
 
 It stops at the first fault and names it; the companion program goes on and says what is still proven.
-Exit codes: 0 intact and complete · 4 intact, not complete · 13 not intact, or not of that device · 14 no recording of
-version 1 · 2 wrong use · 1 a file cannot be read.
+Exit codes: 0 intact and complete · 4 intact, not complete or partly withheld · 13 not intact, or not of that device ·
+14 no recording or excerpt of version 1 · 2 wrong use · 1 a file cannot be read.
 """
 
 import argparse
@@ -19,11 +20,13 @@ import re
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+EXCERPT = b"EWRB\1\0\0\0"  # magic and version
 PAGE, HEADER, AUDIO, CHECKPOINT, LISTED, LATE = 4096, 1, 2, 3, 64, 32
 BASE64 = rb"[A-Za-z0-9+/]{43}"
 ENVELOPE = rb"age-encryption\.org/v1\n(-> X25519 %s\n%s\n){1,3}--- %s\n(?s:.{64})" % (BASE64, BASE64, BASE64)
@@ -199,25 +202,34 @@ class Recording:
         need(len(leaves) != n - self.leaves or tree_head(append(self.leaves, self.roots, leaves)) != root, fault)
 
 
-class Inside:
-    """What the key shows, leaf by leaf. Sound is not decoded here."""
+def page_keys(key: bytes, recording: Recording) -> Iterator[bytes]:
+    """K_1, K_2 and so on."""
+    chain = mac(mac(sha(recording.page[:4048]), key), b"earwitness/v1/chain\1")  # HKDF-SHA256, one block
+    while True:
+        yield mac(chain, b"page")
+        chain = mac(chain, b"next")
 
-    def __init__(self, key: bytes, recording: Recording) -> None:
-        self.chain = mac(mac(sha(recording.page[:4048]), key), b"earwitness/v1/chain\1")  # HKDF-SHA256, one block
-        self.samples = self.missing = self.stops = 0
+
+class Inside:
+    """What the page keys show, leaf by leaf. Sound is not decoded here."""
+
+    def __init__(self) -> None:
+        self.leaf = self.pages = self.samples = self.missing = self.stops = 0
         self.stop_last = False
 
-    def take(self, leaf: int, page: bytes) -> None:
-        key, self.chain = mac(self.chain, b"page"), mac(self.chain, b"next")
+    def take(self, leaf: int, page: bytes, key: bytes) -> None:
         tag = mac(mac(key, b"mac"), sha(page[:4048]))
         need(hmac.compare_digest(tag, page[4048:4080]), "its tag is not by this key")
         body = Cipher(algorithms.AES(mac(key, b"enc")), modes.CTR(bytes(16))).decryptor().update(page[32:4048])
         first, _, samples, n_events, n_audio, codec, flags, lost, zero = struct.unpack_from("<QQHHHBBII", body)
         used = 32 + n_events + n_audio
         need(not flags and not zero and used <= 4016 and not any(body[used:]), "what has to be zero is not")
-        need(first - lost == self.samples and (leaf > 1 or first == 0), "the sample count jumps")
+        hidden = first - lost - self.samples  # by the leaves that are withheld before this one
+        need(hidden == 0 or (hidden > 0 and leaf > self.leaf + 1), "the sample count jumps")
+        need(leaf > 1 or first == 0, "the sample count does not begin at 0")
         need(codec in (0, 1) and first + samples <= 1 << 32, "its codec or its count is impossible")
         need(codec or n_audio == 2 * samples, "its samples do not fill its bytes")
+        self.leaf, self.pages = leaf, self.pages + 1
         self.samples, self.missing, self.stop_last = first + samples, self.missing + lost, False
         data = body[32 : 32 + n_events]
         while data:
@@ -230,19 +242,65 @@ class Inside:
 def verify(path: str | os.PathLike[str], key: bytes | None = None) -> tuple[Recording, Inside | None, str]:
     """(recording, what is inside, why it is not complete or an empty string); a Fault if it is not intact."""
     with open(path, "rb") as file:  # noqa: PTH123
+        excerpt = file.read(len(EXCERPT)) == EXCERPT
+        file.seek(len(EXCERPT) if excerpt else 0)
         recording = Recording(file.read(PAGE))
-        inside = Inside(key, recording) if key else None
+        if excerpt:
+            opened = disclosed(file, recording)
+            return recording, opened, lacking(recording, opened)
+        inside, keys = (Inside(), page_keys(key, recording)) if key else (None, iter(()))
         pages = iter(lambda: file.read(PAGE), b"")
         for leaf, at, page in recording.walk(page for page in pages if len(page) == PAGE):
             try:
                 if inside:
-                    inside.take(leaf, page)
+                    inside.take(leaf, page, next(keys))
             except Fault as fault:
                 raise Fault(f"page {at}: leaf {leaf} is sealed and yet invalid: {fault}") from None
+    return recording, inside, lacking(recording, inside)
+
+
+def lacking(recording: Recording, inside: Inside | None) -> str:
+    """Why it is not complete, or an empty string."""
     if recording.state != "end":
-        return recording, inside, f"it is {recording.state}, the recorder has not signed it as ended in order"
+        return f"it is {recording.state}, the recorder has not signed it as ended in order"
+    if inside and inside.pages < recording.leaves - 1:
+        return "pages of sound are withheld"
     stopped = not inside or (inside.stops == 1 and inside.stop_last)
-    return recording, inside, "" if stopped else "the last page does not end with the one STOP of the recorder"
+    return "" if stopped else "the last page does not end with the one STOP of the recorder"
+
+
+def disclosed(file: BinaryIO, recording: Recording) -> Inside:
+    """What an excerpt discloses, from its checkpoint page on; nothing counts before all of it is read."""
+    page, inside = file.read(PAGE), Inside()
+    ours = len(page) == PAGE and page[:8] == b"EWR1\3\1\0\0" and page[12:28] == recording.id
+    need(ours, "page 1: it is no checkpoint of this recording")
+    try:
+        n, p, state, listed, before, text = recording.checkpoint(page)
+    except Fault as fault:
+        raise Fault(f"page 1: damaged checkpoint, {fault}") from None
+
+    def hashes() -> Iterator[bytes]:
+        yield leaf_hash(recording.page)
+        for leaf in range(1, n):
+            kind, given = file.read(1), file.read(32)  # given: the hash if withheld, the key if disclosed
+            sound = file.read(PAGE) if kind == b"\1" else b""
+            whole = kind in (b"\0", b"\1") and len(given) == 32 and len(sound) == PAGE * kind[0]
+            need(whole, f"leaf {leaf}: it is cut short, or neither disclosed nor withheld")
+            if sound:
+                start = b"EWR1\2\1\0\0" + leaf.to_bytes(4, "little") + recording.id + bytes(4)
+                need(sound[:32] == start, f"leaf {leaf}: another page stands for it")
+                try:
+                    inside.take(leaf, sound, given)
+                except Fault as fault:
+                    raise Fault(f"leaf {leaf}: {fault}") from None
+            yield leaf_hash(sound) if sound else given
+
+    need(append(0, [], hashes()) == append(p, before, listed), "its pages and hashes are not what the recorder signed")
+    need(not file.read(1), "bytes stand behind its end")
+    recording.leaves = n
+    if state != "running":
+        recording.final, recording.state = text, state
+    return inside
 
 
 def beside(recording: Recording, other: Recording) -> None:
@@ -263,9 +321,11 @@ def known(begin: bytes, second: bytes) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     with open(options.recording, "rb") as file:  # noqa: PTH123
+        excerpt = file.read(len(EXCERPT)) == EXCERPT
+        file.seek(len(EXCERPT) if excerpt else 0)
         begin, second = file.read(PAGE), file.read(PAGE)
     if not known(begin, second):
-        print("This is no Earwitness recording of version 1 and suite 1.")
+        print("This is no Earwitness recording or excerpt of version 1 and suite 1.")
         return 14
     if options.envelope:
         sys.stdout.buffer.write(Recording(begin).envelope)
@@ -277,26 +337,30 @@ def run(options: argparse.Namespace) -> int:
         if len(key) != 32:
             print("The key file has to hold 32 bytes: what age makes of the envelope.")
             return 2
-    recording, inside, lacking = verify(options.recording, key)
+    recording, inside, why = verify(options.recording, key)
     need(options.device in (None, recording.device.hex()), f"it is by {recording.name}, not by the device expected")
     for path in options.beside:
         beside(recording, verify(path)[0])
     whose = "" if options.device else ", an unknown device unless you know its key"
-    print(f"Intact: {recording.leaves - 1} pages of sound are as {recording.name} sealed them{whose}.")
+    pages = inside.pages if inside else recording.leaves - 1
+    withheld = recording.leaves - 1 - pages
+    print(f"Intact: {pages} pages of sound are as {recording.name} sealed them{whose}.")
     print(f"Device key {recording.device.hex()}, recording {recording.id.hex()}, number {recording.seq}.")
     if recording.waiting:
         print(f"{len(recording.waiting)} more pages behind the last checkpoint are not vouched for by the recorder.")
-    if inside:
+    if excerpt:
+        print(f"An excerpt: {pages} pages of sound are disclosed, {withheld} are withheld.")
+    if inside and not withheld:
         print(f"{inside.samples} samples, of which {inside.missing} were lost or off the record and are not stored.")
     whole = "Complete, from start to STOP." if inside else "Sealed as complete; not opened, so STOP is not checked."
-    print(f"Not complete: {lacking}." if lacking else whole)
-    return 4 if lacking else 0
+    print(f"Not complete: {why}." if why else whole)
+    return 4 if why else 0
 
 
 def main() -> int:
     usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("recording")
-    usage.add_argument("--key-file", help="the 32 bytes that age makes of the envelope")
+    usage.add_argument("--key-file", help="the 32 bytes that age makes of the envelope; no excerpt needs it")
     usage.add_argument("--envelope", action="store_true", help="write the envelope and do nothing else")
     usage.add_argument("--device", help="64 hex digits: the device key that it has to be of")
     usage.add_argument("--beside", action="append", default=[], help="another recording, compared if of one device")
