@@ -357,7 +357,7 @@ def agree_on_changed_excerpt(folder: Path, begin: tuple[int, set[int], int], cha
         elif name == "foreign":
             found[at] = parts((which + 1) % len(KINDS), keep, sealed)[second % 3]
         elif name == "cut":
-            found[at] = found[at][: second * 52]
+            found[at] = found[at][: 1 + second * 52]
     if not b"".join(found).startswith(b"EWRB"):
         return  # whatever it is then, it is read as a recording
     code = agree_on_excerpt(folder, [*found, loose])
