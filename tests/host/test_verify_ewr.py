@@ -361,7 +361,8 @@ def agree_on_changed_excerpt(folder: Path, begin: tuple[int, set[int], int], cha
     if not b"".join(found).startswith(b"EWRB"):
         return  # whatever it is then, it is read as a recording
     code = agree_on_excerpt(folder, [*found, loose])
-    assert (code in (0, 4)) == (b"".join([*found, loose]) == b"".join(untouched))
+    if not any(change[0] == "foreign" for change in changes):  # that may be a note of the same device and recording
+        assert (code in (0, 4)) == (b"".join([*found, loose]) == b"".join(untouched))
 
 
 def test_it_agrees_on_changed_excerpts(tmp_path):
