@@ -15,11 +15,11 @@ class TapeError(ValueError):
 
 def check_source(source: Path) -> None:
     """Refuse at once what cannot be a sound file, without decoding it. Raises TapeError."""
-    if source.is_dir():
-        raise TapeError(f"{source} is a folder. Name a sound file in it.")
     try:
         with source.open("rb") as file:
             empty = not file.read(1)
+    except IsADirectoryError:
+        raise TapeError(f"{source} is a folder. Name a sound file in it.") from None
     except FileNotFoundError:
         raise TapeError(f"There is no file {source}. Check its name.") from None
     except (OSError, ValueError) as error:
