@@ -35,6 +35,9 @@ _PACKAGES = {
     "espeak-ng": ("espeak-ng", "the check that the spoken sample can be made again"),
     "sox": ("sox", "comparisons of sound by another program"),
     "openssl": ("openssl", "checks of time tokens by another program"),
+    "dot": ("graphviz", "the wiring diagram"),
+    "openscad": ("openscad", "the case"),
+    "dbus-daemon": ("dbus", "Bluetooth by the real client, on a bus of its own"),
     "arecord": ("alsa-utils", "recording from a real microphone"),
 }
 
