@@ -1,0 +1,1 @@
+"""What tools/hardware.py makes out of hardware/device.toml, one module for each thing."""
