@@ -35,6 +35,8 @@ MARK = const(4)  # u32 file page, u64 sample, u8 kind
 FREED = const(5)  # nothing
 FAULT = const(6)  # text
 BEACON = const(7)  # u8 kind, 32 bytes: the newest that the computer gave
+RECEIPT = const(8)  # u32 pairing epoch, the computer's signature 64: it holds this recording
+LIGHT = const(9)  # u8 brightness
 
 _FIRST = const(4)  # sectors before are vault and seeds
 _SECTOR = const(4096)
@@ -48,6 +50,7 @@ _FAULTS = const(8)  # newest ones kept
 _FAULT_BYTES = const(96)
 _MARKED = const(8)  # newest recordings whose marks are kept, one a sector; the recordings hold all of theirs
 _NOTES_A_SECTOR = const(10)
+_RECEIPTED = const(32)  # newest recordings whose receipts are kept; a computer gives another where it needs one
 
 
 class OpenRecord:
@@ -79,7 +82,7 @@ class Journal:
         self._head = self._generation = 0
         self._free = 0
         self._at = _SECTOR
-        self._beacon = 0
+        self._beacon = self._light = 0
         self._opened = 0
         self._last = (0, 0, b"", 0)  # newest checkpoint: seq, n, root, slot
         self.newest_final = 0  # newest recording with a final note
@@ -106,16 +109,29 @@ class Journal:
         """(file page, sample, kind) of each mark, in order, of one of the newest recordings. Reads the whole log: idle only."""
         found = []  # type: list[tuple[int, int, int]]
         if self._marked[seq % _MARKED] == seq and not self.is_freed(seq):
-            for slot in self._every(MARK, seq):
-                mark = unpack("<IQB", self._payload(slot))
-                if mark not in found:
+            for whose, payload in self.every(MARK):
+                mark = unpack("<IQB", payload)
+                if whose == seq and mark not in found:
                     found.append(mark)
             found.sort()
         return found
 
+    def every(self, kind: int) -> "Iterator[tuple[int, bytes]]":
+        """(seq, payload) of each entry of a kind, copies included. Reads the whole log: idle only."""
+        buffer = bytearray(_SECTOR)
+        for sector in range(self._sectors):
+            if self._generation_of(sector):
+                for at, found, seq, length in self._entries(sector, buffer):
+                    if found == kind:
+                        yield seq, bytes(memoryview(buffer)[at + 8 : at + 8 + length])
+
     def beacon(self) -> bytes:
         """Kind and 32 bytes of the newest beacon, b"" if none was ever given."""
         return self._payload(self._beacon) if self._beacon else b""
+
+    def light(self) -> int:
+        """The brightness that was set last, 0 if none ever was."""
+        return self._payload(self._light)[0] if self._light else 0
 
     def faults(self) -> "list[tuple[int, bytes]]":
         """(seq, text) of the newest faults, oldest first."""
@@ -130,7 +146,7 @@ class Journal:
 
     def append(self, kind: int, seq: int, payload: "bytes | bytearray") -> None:
         """Add an entry; it is in flash when this returns. Raises RecorderError when the journal has no room for it;
-        a MARK, FAULT or BEACON is then left out.
+        a MARK, FAULT, BEACON or LIGHT is then left out.
 
         The last sectors are kept for FINAL, so that a recording can always be ended, and for tidying.
         """
@@ -138,12 +154,12 @@ class Journal:
             return
         if kind == FAULT:
             payload = payload[:_FAULT_BYTES]
-        if kind in (OPEN, FREED):
+        if kind in (OPEN, FREED, RECEIPT):
             for _ in range(self._sectors):
                 if self._free > _RESERVE or not self.tidy():
                     break
         if kind != FINAL and not self.room():
-            if kind in (MARK, FAULT, BEACON):
+            if kind in (MARK, FAULT, BEACON, LIGHT):
                 return
             raise RecorderError("journal full")
         if kind == FINAL:
@@ -211,13 +227,15 @@ class Journal:
             return seq + _MARKED > self.newest_seq and not self.is_freed(seq)
         if kind == FREED:
             return self._slot(seq) != 0
+        if kind == RECEIPT:
+            return seq + _RECEIPTED > self.newest_seq and not self.is_freed(seq)
         if kind == CHECKPOINT:
             return slot == self._last[3] and self._opened != 0
-        return slot in self._faults or slot in (self._opened, self._beacon)
+        return slot in self._faults or slot in (self._opened, self._beacon, self._light)
 
     def _needed(self) -> int:
         """Sectors that hold all that lives, at most: notes take up to 384 bytes, and a sector's end may stay unused."""
-        size = 2048 + 48 * sum(self._marks)
+        size = 2048 + 80 * _RECEIPTED + 48 * sum(self._marks)
         for slot in self._notes:
             if slot:
                 size += 416
@@ -261,6 +279,8 @@ class Journal:
                 self._faults.pop(0)
         elif kind == BEACON:
             self._beacon = slot
+        elif kind == LIGHT:
+            self._light = slot
 
     def _know_checkpoint(self) -> None:
         if self.open is not None and self.open.seq == self._last[0]:
@@ -314,14 +334,6 @@ class Journal:
                     at = (end + 4 + 15) & ~15
                     continue
             at += 16
-
-    def _every(self, kind: int, seq: int) -> "Iterator[int]":
-        buffer = bytearray(_SECTOR)
-        for sector in range(self._sectors):
-            if self._generation_of(sector):
-                for at, found, whose, _ in self._entries(sector, buffer):
-                    if found == kind and whose == seq:
-                        yield ((_FIRST + sector) * _SECTOR + at) >> 4
 
     def _slot(self, seq: int) -> int:
         """Where the final note of `seq` is, 0 for nowhere."""
