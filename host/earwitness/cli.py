@@ -23,6 +23,7 @@ from earwitness.commands import (
     disclose,
     doctor,
     export,
+    install,
     key,
     label,
     listing,
@@ -91,6 +92,7 @@ for _name, _function in (
     ("note", note.note),
     ("stamp", stamp.stamp),
     ("report", report.report),
+    ("install", install.install),
     ("doctor", doctor.doctor),
     ("completion", completion.completion),
 ):

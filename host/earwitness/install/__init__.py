@@ -1,0 +1,1 @@
+"""Putting the firmware on a recorder: what is put there (`image`, `drivers`), the board at its prompt (`board`), and the order of it."""

@@ -1,0 +1,127 @@
+"""A board at MicroPython's prompt: asked what it is, given files, started again. mpremote does the talking."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+from serial import SerialException
+
+from earwitness.errors import EarwitnessError, NoDeviceError
+
+MICROPYTHON: Final = (1, 28)  # the oldest that will do
+DOWNLOAD: Final = "https://micropython.org/download/RPI_PICO_W"
+_BYTECODE: Final = (6, 3, 4)  # what mpy-cross writes: version, sub-version, native code for armv6m
+_CHUNK_BYTES: Final = 3072
+_HASH_BYTES: Final = 4096
+_READ_TIMEOUT_S: Final = 10.0
+
+
+class BoardError(EarwitnessError):
+    """The board is not one that the firmware runs on, or did not do what it was told."""
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """mpremote's errors in our words; what it prints stays off the screen."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except TransportExecError as error:
+        lines = error.error_output.strip().splitlines()
+        raise BoardError(f"The board could not {what}: {lines[-1] if lines else 'it gave no reason'}.") from error
+    except (TransportError, SerialException, OSError, SyntaxError, ValueError, IndexError) as error:
+        raise NoDeviceError(
+            f"The board stopped answering while it was to {what}.",
+            "Check the cable, unplug it and plug it in again, then run the same again. What was installed before is still there.",
+        ) from error
+
+
+class Board:
+    """`with Board(port) as board`: at the prompt, nothing of ours running. Raises NoDeviceError, BoardError."""
+
+    def __init__(self, port: str) -> None:
+        with _told("answer"):
+            self._link = SerialTransport(port, timeout=_READ_TIMEOUT_S)
+        try:
+            with _told("answer"):
+                self._link.enter_raw_repl(soft_reset=False)
+        except EarwitnessError:
+            self.close()
+            raise NoDeviceError(
+                f"What is plugged in at {port} does not answer: neither a recorder nor MicroPython.",
+                f"Unplug it. Hold its BOOTSEL button down while plugging it in again, copy the Pico W's file from {DOWNLOAD} "
+                "onto the drive that appears, then run this again.",
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        with contextlib.suppress(OSError, SerialException):
+            self._link.close()
+
+    def run(self, code: str, what: str) -> None:
+        """Run `code` there. `what`: in words, for the error."""
+        with _told(what):
+            self._link.exec(code)
+
+    def ask(self, expression: str, what: str) -> Any:
+        """The value of a Python expression there."""
+        with _told(what):
+            return self._link.eval(expression)
+
+    def check(self) -> str:
+        """Is it a Pico W with a MicroPython that will do? Returns what it calls itself. Raises BoardError."""
+        self.run("import sys", "say what it is")
+        machine, version, bytecode = self.ask(
+            "(sys.implementation._machine, tuple(sys.implementation.version[:3]), sys.implementation._mpy)",
+            "say what it is",
+        )
+        named = f"MicroPython {'.'.join(map(str, version))} on {machine}"
+        if "Pico W" not in machine:
+            raise BoardError(f"This is {named}.", "The recorder is built on a Raspberry Pi Pico W.")
+        update = f"Hold BOOTSEL while plugging it in, copy the newest file from {DOWNLOAD} onto the drive that appears, and run this again."
+        if tuple(version[:2]) < MICROPYTHON:
+            raise BoardError(f"{named} is too old: {'.'.join(map(str, MICROPYTHON))} is needed.", update)
+        if (bytecode & 0xFF, (bytecode >> 8) & 3, (bytecode >> 10) & 15) != _BYTECODE:
+            raise BoardError(f"{named} does not run the code that this program compiles.", update)
+        return named
+
+    def write(self, path: str, data: bytes, progress: Callable[[int], None] = lambda done: None) -> None:
+        """Make a file there, whole. `progress` gets the bytes written so far."""
+        what = f"write {path}"
+        self.run(f"from binascii import a2b_base64 as _d\n_f = open({path!r}, 'wb')\n_w = _f.write", what)
+        for start in range(0, len(data), _CHUNK_BYTES):
+            piece = base64.b64encode(data[start : start + _CHUNK_BYTES]).decode()
+            self.run(f"_w(_d('{piece}'))", what)
+            progress(min(start + _CHUNK_BYTES, len(data)))
+        self.run("_f.close()", what)
+
+    def hash(self, path: str) -> bytes | None:
+        """SHA-256 of a file as the board reads it, None where there is none."""
+        if path.strip("/") not in self.ask("__import__('os').listdir('/')", "list its files"):
+            return None
+        with _told(f"read {path}"):
+            return bytes(self._link.fs_hashfile(path, "sha256", _HASH_BYTES))
+
+    def rename(self, old: str, new: str) -> None:
+        """Put a file in another's place, in one step."""
+        self.run(f"import os\nos.rename({old!r}, {new!r})", f"put {new} in place")
+
+    def reset(self) -> None:
+        """Start it again. The port goes away with that."""
+        with contextlib.suppress(EarwitnessError), _told("start again"):
+            self._link.exec_raw_no_follow("import machine\nmachine.reset()")

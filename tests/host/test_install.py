@@ -1,0 +1,155 @@
+"""Putting the firmware on a board: what is built, what is fetched, and what is said when it cannot be done.
+
+On a real MicroPython image it is tried in tests/emulator/test_install.py.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import tty
+import zipfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from earwitness.cli import main
+from earwitness.errors import EarwitnessError
+from earwitness.install import drivers, image
+
+
+@pytest.fixture(scope="module")
+def firmware() -> image.Firmware:
+    return image.build(image.sources(), {})
+
+
+def _index(data: bytes) -> tuple[str, dict[str, bytes]]:
+    head, _, rest = data[:-32].partition(b"\n\n")
+    first, *lines = head.decode("ascii").split("\n")
+    modules = {}
+    for line in lines:
+        name, size = line.split(" ")
+        modules[name], rest = rest[: int(size)], rest[int(size) :]
+    assert rest == b""
+    return first, modules
+
+
+def test_every_module_is_in_the_image_compiled(firmware: image.Firmware) -> None:
+    first, modules = _index(firmware.image)
+    assert first.startswith("earwitness ")
+    folder = image.sources()
+    expected = {path.relative_to(folder).with_suffix(".mpy").as_posix() for path in folder.rglob("*.py")}
+    assert set(modules) | set(firmware.files) == expected - {"boot.mpy", "main.mpy"} | {"boot.py", "main.py"}
+    assert all(code[:2] == b"M\x06" for code in modules.values())
+
+
+def test_the_image_ends_with_its_hash(firmware: image.Firmware) -> None:
+    assert firmware.hash == sha256(firmware.image[:-32]).digest()
+
+
+def test_the_same_sources_give_the_same_hash_anywhere(firmware: image.Firmware) -> None:
+    assert image.build(image.sources(), {}).image == firmware.image
+
+
+def test_it_fits_beside_its_predecessor(firmware: image.Firmware) -> None:
+    """Half a megabyte of the 848 KiB is the journal's; an update needs the old image and the new one at once."""
+    assert 2 * len(firmware.image) + 40_000 < (848 - 512) * 1024
+
+
+def test_a_module_that_does_not_compile_is_named(tmp_path: Path) -> None:
+    for name in image.STARTERS:
+        (tmp_path / name).write_text("")
+    (tmp_path / "broken.py").write_text("if:\n")
+    with pytest.raises(EarwitnessError, match=r"broken\.py does not compile"):
+        image.build(tmp_path, {})
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that holds a wheel, and a lock that pins it."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    wheel = cache / "adafruit_circuitpython_ds3231-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("adafruit_ds3231.py", "registers = 7\n")
+        archive.writestr("../outside.py", "")
+        archive.writestr("adafruit_ds3231.pyi", "")
+    lock = tmp_path / "drivers.lock"
+    lock.write_text(f"adafruit-circuitpython-ds3231==1.0 --hash=sha256:{sha256(wheel.read_bytes()).hexdigest()}\n")
+    monkeypatch.setattr(drivers, "LOCK", lock)
+    return cache
+
+
+def test_drivers_at_hand_need_no_network(wheels: Path, tmp_path: Path) -> None:
+    modules = drivers.unpack(drivers.fetch(wheels), tmp_path / "out")
+    assert {name: path.read_text() for name, path in modules.items()} == {"adafruit_ds3231.py": "registers = 7\n"}
+    assert not (tmp_path / "outside.py").exists()
+
+
+def test_a_driver_of_other_bytes_is_not_used(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    wheel = next(wheels.iterdir())
+    wheel.write_bytes(wheel.read_bytes() + b"\0")
+    with pytest.raises(EarwitnessError, match="could not be fetched") as refused:
+        drivers.fetch(wheels)
+    assert "--without-chips" in refused.value.hint
+
+
+def test_each_pinned_driver_has_a_version_and_a_hash() -> None:
+    assert {name.rsplit("_", 1)[1].split("-")[0] for name in drivers.pinned()} == {
+        "busdevice",
+        "ds3231",
+        "max1704x",
+        "register",
+    }
+
+
+@pytest.fixture
+def nothing_plugged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EARWITNESS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("EARWITNESS_PORT", raising=False)
+    monkeypatch.setattr("earwitness.link.transport.list_ports.comports", list)
+
+
+@pytest.mark.usefixtures("nothing_plugged_in")
+def test_without_a_board_it_says_what_to_plug_in(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "--without-chips"]) == 10
+    said = capsys.readouterr().err
+    assert "No board is plugged in" in said and "cable that carries data" in said
+
+
+@pytest.mark.usefixtures("nothing_plugged_in")
+def test_a_board_without_micropython_is_sent_for_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "RPI-RP2").mkdir()
+    (tmp_path / "RPI-RP2" / "INFO_UF2.TXT").write_text(
+        "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
+    )
+    monkeypatch.setattr("earwitness.commands.install.sys.platform", "darwin")
+    real = Path.glob
+    monkeypatch.setattr(
+        Path, "glob", lambda self, pattern: real(tmp_path if str(self) == "/Volumes" else self, pattern)
+    )
+    assert main(["install", "--without-chips"]) == 10
+    said = capsys.readouterr().err
+    assert "no MicroPython yet" in said and "RPI-RP2" in said and ".uf2" in said
+
+
+@pytest.fixture
+def silent_port() -> Iterator[str]:
+    """A serial port at whose other end nobody says anything."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    yield os.ttyname(theirs)
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.usefixtures("nothing_plugged_in")
+def test_what_does_not_answer_is_told_apart(silent_port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "--without-chips", "--port", silent_port]) == 10
+    said = capsys.readouterr().err
+    assert "neither a recorder nor MicroPython" in said and "BOOTSEL" in said
