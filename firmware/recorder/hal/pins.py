@@ -22,5 +22,5 @@ SWITCH = const(14)  # slide switch to ground, pull-up; low = record
 BUTTON = const(15)  # mark button to ground, pull-up; low = pressed
 LIGHT = const(13)  # LED, out; high = on
 MOTOR = const(21)  # vibration motor through a transistor, out; high = on
-USB_POWER = const(22)  # VBUS over a 2:1 divider, in; high = cable
-BATTERY = const(28)  # cell over a 100k/100k divider, in
+USB_POWER = const(22)  # VBUS over a 2:1 divider, in; high = cable. No pull: it would spoil the divider
+BATTERY = const(28)  # VSYS over a 100k/100k divider, in: half of the cell's voltage, without a cable
