@@ -20,6 +20,7 @@ import world
 
 NAMES = (
     "battery",
+    "ble",
     "button",
     "card",
     "clock",

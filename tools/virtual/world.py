@@ -22,6 +22,7 @@ now = 0
 script = []  # [microseconds since boot, name, value], in order
 cursor = 0
 host_connected = False
+near = False  # a computer is connected over the radio
 tape_hook = None  # mic.fill while the microphone runs
 tape_position = None  # mic's function for the events log
 levers = {}  # what the script moves: switch, button_down, card, battery_mv, ...
@@ -49,6 +50,8 @@ _SETTINGS = (
     "program_page_us",
     "erase_us",
     "count_us",
+    "mic_fault",
+    "radio_stuck",
     "card_timeout_ms",
     "faults_after_us",
     "cut_at_write",
@@ -62,6 +65,7 @@ _SETTINGS = (
     "pull_at_write",
     "version",
     "main",
+    "ble",
 )
 
 _events = None
@@ -90,7 +94,7 @@ _LEVERS = {
 
 def setup(**settings):
     """Begin a new boot with these settings; unknown ones are refused so that a typo in a test is seen."""
-    global config, now, script, cursor, tape_hook, edges, levers, writes, host_connected, _events, _pace
+    global config, now, script, cursor, tape_hook, edges, levers, writes, host_connected, near, _events, _pace
     for key in settings:
         if key not in _SETTINGS:
             raise ValueError("unknown setting of the virtual recorder: " + key)
@@ -100,7 +104,7 @@ def setup(**settings):
     writes = 0
     edges = []
     tape_hook = None
-    host_connected = False
+    host_connected = near = False
     levers = dict(_LEVERS)
     levers.update(settings.get("levers") or {})
     script = [tuple(event) for event in settings.get("script") or []]
@@ -190,7 +194,7 @@ def _apply():
 
 def _speed():
     """Pace in force: 0 as fast as can be, else times the wall's."""
-    if host_connected or cursor >= len(script):
+    if host_connected or near or cursor >= len(script):
         return 1 if _poller is not None or config.get("speed") else 0
     return config.get("speed") or 0
 
@@ -208,8 +212,8 @@ def _allowed():
 
 
 def touch():
-    """Somebody asks for the time: with a host on the cable it is the wall's."""
-    if host_connected:
+    """Somebody asks for the time: with a host on the cable or near it is the wall's."""
+    if host_connected or near:
         allowed = _allowed()
         if allowed > now:
             advance(allowed - now)
@@ -273,6 +277,19 @@ def _poll(wait_ms):
         elif item[1]:
             woken = True
     return woken
+
+
+def watch(stream):
+    """Waiting ends when this stream has something."""
+    if _poller is not None:
+        _poller.register(stream, select.POLLIN)
+
+
+def set_near(is_near):
+    """A computer connected over the radio, or left."""
+    global near
+    near = is_near
+    log("near", int(is_near))
 
 
 def poll_now():

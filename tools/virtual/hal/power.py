@@ -64,9 +64,13 @@ def radio_off() -> None:
     pass
 
 
+def radio_is_off() -> bool:
+    return not world.config.get("radio_stuck")
+
+
 def feed() -> None:
     global _fed_us
-    if 0 <= _fed_us < world.now - _WATCHDOG_US and not world.host_connected:
+    if 0 <= _fed_us < world.now - _WATCHDOG_US and not (world.host_connected or world.near):
         world.log("watchdog")
         world.die("reset")
     _fed_us = world.now

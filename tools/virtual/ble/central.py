@@ -1,0 +1,146 @@
+"""The computer's radio: a Bumble central that scans, connects and carries GATT out for bluez.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from bumble import att, core, hci
+from bumble.controller import Controller
+from bumble.device import Advertisement, Connection, Device, DeviceConfiguration, Peer
+from bumble.gatt_client import CharacteristicProxy
+from bumble.host import Host
+from bumble.transport.common import AsyncPipeSink
+
+from .air import Air
+
+_ACL_BYTES = 251
+_CONNECT_S = 20.0
+
+
+class Central:
+    """One adapter. `mtu` is what it asks for; 0: it does not ask, so that it stays at 23."""
+
+    def __init__(self, air: Air, address: str, mtu: int) -> None:
+        self._air = air
+        self.address = address
+        self.mtu = mtu
+        self._device: Device | None = None
+        self._controller: Controller | None = None
+        self.on_advertisement: Callable[[str, str, bytes, int], None] = lambda *_: None
+        self.on_disconnected: Callable[[str], None] = lambda _: None
+        self._connections: dict[str, Connection] = {}
+        self._peers: dict[str, Peer] = {}
+        self._scanning = False
+
+    async def power_on(self) -> None:
+        """Become part of the air."""
+        controller = Controller("computer", link=self._air, public_address=self.address)
+        controller.le_acl_data_packet_length = _ACL_BYTES
+        controller.le_features &= ~hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
+        host = Host(controller, AsyncPipeSink(controller))
+        config = DeviceConfiguration(name="computer", address=hci.Address("C0:00:00:00:00:02"))
+        device = Device(config=config, host=host)
+        device.on(device.EVENT_ADVERTISEMENT, self._heard)
+        await device.power_on()
+        self._device = device
+        self._controller = controller
+
+    def leave(self) -> None:
+        """Be no part of the air any more."""
+        if self._controller is not None:
+            self._air.remove_controller(self._controller)
+
+    def _heard(self, advertisement: Advertisement) -> None:
+        kind = "random" if advertisement.address.address_type & 1 else "public"
+        self.on_advertisement(
+            advertisement.address.to_string(False), kind, bytes(advertisement.data_bytes), advertisement.rssi
+        )
+
+    async def scan(self, on: bool) -> None:
+        """Start or stop listening."""
+        if self._device is None or on == self._scanning:
+            return
+        self._scanning = on
+        if on:
+            await self._device.start_scanning(active=False, own_address_type=hci.OwnAddressType.PUBLIC)
+        else:
+            await self._device.stop_scanning()
+
+    async def connect(self, address: str, kind: str) -> int:
+        """Connect, agree on an MTU, find the services; returns the MTU. Raises BaseBumbleError, TimeoutError."""
+        assert self._device is not None
+        was_scanning = self._scanning
+        await self.scan(False)
+        try:
+            connection = await self._device.connect(
+                hci.Address(
+                    address,
+                    hci.Address.RANDOM_DEVICE_ADDRESS if kind == "random" else hci.Address.PUBLIC_DEVICE_ADDRESS,
+                ),
+                own_address_type=hci.OwnAddressType.PUBLIC,
+                timeout=_CONNECT_S,
+            )
+        finally:
+            await self.scan(was_scanning)
+        self._connections[address] = connection
+
+        def gone(_reason: int) -> None:
+            if self._connections.get(address) is connection:
+                del self._connections[address]
+                self._peers.pop(address, None)
+                self.on_disconnected(address)
+
+        connection.on(connection.EVENT_DISCONNECTION, gone)
+        peer = Peer(connection)
+        self._peers[address] = peer
+        with contextlib.suppress(att.ATT_Error):
+            if self.mtu:
+                await peer.request_mtu(self.mtu)
+        return int(connection.att_mtu)
+
+    async def discover(self, address: str) -> list[Any]:
+        """Its services, with characteristics and descriptors."""
+        peer = self._peers[address]
+        await peer.discover_services()
+        for service in peer.services:
+            await service.discover_characteristics()
+            for characteristic in service.characteristics:
+                await characteristic.discover_descriptors()
+        return list(peer.services)
+
+    async def disconnect(self, address: str) -> None:
+        """End a connection, if there is one."""
+        connection = self._connections.get(address)
+        if connection is not None:
+            with contextlib.suppress(core.BaseBumbleError, asyncio.TimeoutError):
+                await connection.disconnect()
+
+    async def read(self, address: str, handle: int) -> bytes:
+        """The value of an attribute. Raises ATT_Error."""
+        return bytes(await self._peers[address].gatt_client.read_value(handle))
+
+    async def write(self, address: str, handle: int, value: bytes, *, with_response: bool) -> None:
+        """Write a value that fits the MTU, or, with a response, any: in pieces, each of which BTstack takes for the
+        whole value. Raises ATT_Error, ValueError."""
+        client = self._peers[address].gatt_client
+        fits = client.mtu - 3
+        if not with_response:
+            if len(value) > fits:
+                raise ValueError("longer than the MTU allows")
+            await client.write_value(handle, value, with_response=False)
+            return
+        for start in range(0, max(len(value), 1), fits):
+            await client.write_value(handle, value[start : start + fits], with_response=True)
+
+    async def subscribe(self, address: str, characteristic: CharacteristicProxy[Any], take: Any) -> None:
+        """Have notifications given to `take`."""
+        await self._peers[address].gatt_client.subscribe(characteristic, take)
+
+    async def unsubscribe(self, address: str, characteristic: CharacteristicProxy[Any], take: Any) -> None:
+        """No more notifications for `take`."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            await peer.gatt_client.unsubscribe(characteristic, take)
