@@ -32,3 +32,7 @@ def write(utc_us: int) -> None:
             file.write(str(utc_us - _scene_us()))
     else:
         world.config["utc_us"] = utc_us - _scene_us()
+
+
+def is_set() -> bool:
+    return read() is not None
