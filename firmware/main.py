@@ -1,6 +1,7 @@
 """The recorder. Never returns to a prompt: whatever ends the session is kept as a fault, and the recorder starts again.
 
-Only where no recorder is installed, or not all of one, it leaves the prompt to who installs it, and its light flickers.
+Only where no recorder is installed, or not all of one, it leaves the prompt to who installs it, and its light flickers;
+and once after its owner asked for it (LINK.md, "MAINTENANCE"), until the next start.
 """
 
 import micropython
@@ -18,8 +19,14 @@ except ImportError:
 
     unfinished.tell()
 else:
-    try:
-        Session().run()
-    except Exception as error:
-        power.crashed(error)
-    power.reset()
+    fault = power.last_fault()
+    if fault == 64:  # MAINTENANCE: its owner asked for the prompt (recorder/errands.py)
+        micropython.kbd_intr(3)
+    else:
+        if fault:
+            power.note_fault(fault)  # for the journal
+        try:
+            Session().run()
+        except Exception as error:
+            power.crashed(error)
+        power.reset()

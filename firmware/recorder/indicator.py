@@ -7,7 +7,7 @@ from micropython import const
 
 from recorder.hal import clock, light, motor
 
-_DIM = const(40)  # of 255: seen across a table, not across a street
+_BRIGHTNESS = const(40)  # of 255: seen across a table, not across a street
 
 # Light shapes: milliseconds on, off, on, off ... repeated. An empty shape is dark, None is steady.
 OFF = ()
@@ -45,7 +45,14 @@ class Indicator:
         self._buzz_from = 0
         self._lit = -1
         self._buzzing = False
+        self.brightness = _BRIGHTNESS
         self.show(OFF)
+
+    def dim(self, brightness: int) -> None:
+        """How bright the light is when it is on, 1 to 255, from now on."""
+        self.brightness = brightness
+        self._lit = -1
+        self.step()
 
     def show(self, shape: "tuple[int, ...] | None") -> None:
         """Show a shape from now on; the same shape goes on undisturbed."""
@@ -70,7 +77,7 @@ class Indicator:
         lit = 1 if shape is None else _phase(shape, clock.since_ms(self._shape_from), True)
         if lit != self._lit:
             self._lit = lit
-            light.set(_DIM if lit else 0)
+            light.set(self.brightness if lit else 0)
         if self._buzz:
             on = _phase(self._buzz, clock.since_ms(self._buzz_from), False)
             if on < 0:

@@ -30,6 +30,7 @@ _RESET_TURN_MS = const(40)
 
 def wake(session: "Session") -> None:
     """What a power-up does once: identity, random numbers, what the last run left behind."""
+    session.indicator.dim(session.journal.light() or session.indicator.brightness)
     session.began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
     code = power.last_fault()
     if code:

@@ -78,7 +78,7 @@ for _name, _module in (("clock", clock), ("entropy", entropy), ("usb", usb)):
     sys.modules["recorder.hal." + _name] = _module
     setattr(hal, _name, _module)
 
-from recorder.errors import CardError
+from recorder.errors import CardError, LinkError
 from recorder.link.service import Link
 from recorder.seal import ed25519
 
@@ -105,7 +105,7 @@ class Opened:
 
 
 class Journal:
-    newest_seq = SETTINGS.get("newest", 0)
+    newest_final = SETTINGS.get("newest", 0)
     open = Opened(SETTINGS["open"]) if SETTINGS.get("open") else None
 
     def prev_hash(self):
@@ -123,6 +123,8 @@ class Volume:
 
 
 class Session:
+    """What the link asks of a session, while recording (answers.Answers) and when idle (errands.Errands)."""
+
     def __init__(self):
         secret = SETTINGS.get("link_secret")
         self.identity = None
@@ -134,18 +136,81 @@ class Session:
         self.volume = Volume()
         self.state = SETTINGS.get("state", "idle")
         self.button = SETTINGS.get("button", 0)
+        self.light = 40
+        self.receipts = {}
+        self.freed = set()
 
-    def state_name(self):
-        return self.state
+    def errands(self):
+        return self
 
-    def status_fields(self):
-        return {"battery_mv": 3912, "minutes_left": 417, "card_free_pages": 7000, "faults": "none\nat all"}
+    def is_recording(self):
+        return self.state in ("recording", "muted")
+
+    def told(self):
+        text = "state " + self.state + "\nbattery_mv 3912\nminutes_left 417\ncard_free_pages 7000\n"
+        return text + "".join(name + " " + value + "\n" for name, value in SETTINGS.get("told", {}).items())
+
+    def stop(self):
+        tell(call="stop")
+        if self.is_recording():
+            self.state = "idle"
+
+    def set_light(self, brightness):
+        tell(call="set_light", brightness=brightness)
+        self.light = brightness
+
+    def settings(self):
+        name = self.identity.name.encode()
+        keys = b"".join(self.identity.recipients)
+        return bytes((1, 1, self.light, 2, len(name))) + name + bytes((3, len(keys))) + keys
 
     def recordings(self, after):
         for seq in sorted(int(text) for text in SETTINGS.get("recordings", {})):
             if seq > after:
                 item = SETTINGS["recordings"][str(seq)]
-                yield seq, bytes.fromhex(item["id"]), item["pages"], item.get("state", 1), item.get("marks", ())
+                state = 3 if seq in self.freed else item.get("state", 1)
+                state |= 0x80 if seq in self.receipts else 0
+                pages = 0 if seq in self.freed else item["pages"]
+                yield seq, bytes.fromhex(item["id"]), pages, state, item.get("marks", ())
+
+    def readable(self, seq):
+        item = SETTINGS.get("recordings", {}).get(str(seq))
+        return 0 if item is None or item.get("state", 1) == 3 or seq in self.freed else item["pages"]
+
+    def _hash(self, seq, recording_id):
+        item = SETTINGS.get("recordings", {}).get(str(seq))
+        if item is None or item["id"] != recording_id.hex():
+            raise LinkError(7, "no such recording")
+        return item.get("hash", "00" * 32)
+
+    def receipt(self, seq, recording_id, note_hash, signature):
+        if self._hash(seq, recording_id) != note_hash.hex():
+            raise LinkError(7, "no such recording")
+        tell(call="receipt", seq=seq, signature=signature.hex())
+        self.receipts[seq] = signature
+
+    def free(self, seq, recording_id, note_hash):
+        if self._hash(seq, recording_id) != note_hash.hex():
+            raise LinkError(7, "no such recording")
+        if seq not in self.receipts:
+            raise LinkError(10, "no receipt")
+        tell(call="free", seq=seq)
+        self.freed.add(seq)
+
+    def final_note(self, seq):
+        note = SETTINGS.get("notes", {}).get(str(seq))
+        if note is None:
+            raise LinkError(7, "no such note")
+        return note.encode()
+
+    def faults(self):
+        return [(seq, text.encode()) for seq, text in SETTINGS.get("faults", ())]
+
+    def selftest(self):
+        return "card ok 30000 MB free\nmicrophone bad 0 Hz, noise 0\nnewthing care what is this\n"
+
+    def format(self, everything):
+        tell(call="format", everything=everything)
 
     def button_is_held(self):
         return bool(self.button)
@@ -159,6 +224,14 @@ class Session:
     def add_entropy(self, data):
         tell(call="add_entropy", count=len(data), data=bytes(data).hex())
 
+    def set_name(self, name):
+        tell(call="set_name", name=name)
+        self.identity.name = name
+
+    def set_recipients(self, keys):
+        tell(call="set_recipients", keys=[key.hex() for key in keys])
+        self.identity.recipients = keys
+
     def pair(self, request):
         tell(call="pair", name=request.name, recipients=[key.hex() for key in request.recipients])
         self.identity = identity(request.link_secret, request.receipt_key, request.recipients, request.name)
@@ -171,6 +244,9 @@ class Session:
     def identify(self):
         tell(call="identify")
 
+    def prompt(self):
+        tell(call="prompt")
+
 
 def hang_up():
     global peer
@@ -180,7 +256,7 @@ def hang_up():
 
 
 session = Session()
-link = Link(session)
+link = Link(session, usb, SETTINGS.get("cable", True))
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 port = SETTINGS["port"]
@@ -216,5 +292,7 @@ while True:
                 stalled = value == "1"
             elif line[0] == "release":
                 link.release()
+                for name in ("commands", "reading", "pairing"):  # as session.drop_idle_set does
+                    sys.modules.pop("recorder.link." + name, None)
             gc.collect()
             tell(done=line[0], open=link.is_open, dead=link.dead, heap=gc.mem_alloc(), modules=sorted(sys.modules))

@@ -25,8 +25,8 @@ for text in ARGS["streams"]:
 _ENCODE = """
 from recorder.link import frames
 from binascii import unhexlify, hexlify
-raw = bytearray(frames.MAX_PAGE_BYTES)
-wire = bytearray(frames.encoded_bytes(frames.MAX_PAGE_BYTES))
+raw = bytearray(4144)
+wire = bytearray(frames.encoded_bytes(4140))
 for text in ARGS["frames"]:
     data = unhexlify(text)
     raw[:len(data)] = data

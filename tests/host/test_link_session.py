@@ -67,7 +67,15 @@ def paired(start: Callable[..., Device], tmp_path: Path) -> Device:
             "state": state,
             "marks": list(range(seq)),
         }
-    return start(link_secret=SECRET.hex(), recordings=recordings, newest=6, hash="ab" * 32, open=0)
+    return start(
+        link_secret=SECRET.hex(),
+        recordings=recordings,
+        newest=6,
+        hash="ab" * 32,
+        open=0,
+        notes={"9": "the end of nine"},
+        faults=[(0, "reset after fault 1"), (4, "card pulled")],
+    )
 
 
 def session(device: Device, transport: SocketTransport | None = None, **how: Any) -> Recorder:
@@ -85,7 +93,6 @@ def test_a_session_answers_every_command(paired: Device, tmp_path: Path) -> None
         assert (status.newest, status.newest_hash, status.open_seq, status.epoch) == (6, b"\xab" * 32, 0, 1)
         assert status.boot_id == bytes(range(16))
         assert status.told["battery_mv"] == "3912" and status.told["state"] == "idle"
-        assert status.told["faults"] == "none at all"
         found = recorder.list()
         assert [(item.seq, item.pages, item.state, item.marks) for item in found] == [
             (4, PAGES, messages.FINAL, (0, 1, 2, 3)),
@@ -99,7 +106,27 @@ def test_a_session_answers_every_command(paired: Device, tmp_path: Path) -> None
         recorder.identify()
         recorder.entropy(b"\x07" * 32)
         recorder.beacon(1, b"\x09" * 32)
+        recorder.stop()
+        recorder.receipt(4, found[0].recording_id, bytes(32), b"\x0a" * 64)
+        assert [item.receipt for item in recorder.list()] == [True, False, False]
+        recorder.free(4, found[0].recording_id, bytes(32))
+        assert recorder.list()[0].state == messages.FREED
+        assert recorder.final_note(9) == b"the end of nine"
+        kept = recorder.settings()
+        assert (kept.light, kept.name, kept.recipients) == (40, "test", (b"\x01" * 32,))
+        assert recorder.settings(light=90).light == 90
+        assert recorder.settings(light=91, name="Küche").name == "Küche"
+        assert recorder.faults() == [messages.Fault(0, "reset after fault 1"), messages.Fault(4, "card pulled")]
+        tested = recorder.selftest()
+        assert [(part.name, part.verdict) for part in tested] == [
+            ("card", messages.OK),
+            ("microphone", messages.BAD),
+            ("newthing", messages.CARE),
+        ]
         clock = recorder.set_clock()
+    assert paired.called("receipt")[0] == {"call": "receipt", "seq": 4, "signature": "0a" * 64}
+    assert [call["seq"] for call in paired.called("free")] == [4] and len(paired.called("stop")) == 1
+    assert [call["brightness"] for call in paired.called("set_light")] == [90, 91]
     told = paired.called("set_clock")[0]
     assert abs(told["utc_us"] - told["wall_us"]) <= told["error_us"]
     assert told["error_us"] == clock.error_us < 100_000 and told["source"] == 1
@@ -359,17 +386,32 @@ def test_a_long_list_comes_in_parts(start: Callable[..., Device]) -> None:
 # ---- while recording
 
 
-def test_while_recording_only_status_is_answered(paired: Device) -> None:
+def test_while_recording_status_stop_and_the_light_are_answered(paired: Device) -> None:
     with session(paired) as recorder:
         recording = recorder.list()[0]
         paired.order("state", "recording")
         assert recorder.status().told["state"] == "recording"
-        for ask in (recorder.list, recorder.identify, recorder.entropy, lambda: list(recorder.read(recording))):
+        assert recorder.settings(light=200).light == 200
+        for ask in (
+            recorder.list,
+            recorder.identify,
+            recorder.entropy,
+            recorder.faults,
+            recorder.selftest,
+            recorder.format,
+            recorder.maintenance,
+            lambda: recorder.settings(name="other"),
+            lambda: recorder.settings(light=90, name="other"),
+            lambda: recorder.set_recipients([b"\x02" * 32]),
+            lambda: list(recorder.read(recording)),
+        ):
             with pytest.raises(DeviceBusyError):
                 ask()
+        assert paired.called("identify") == paired.called("set_name") == paired.called("prompt") == []
+        recorder.stop()
+        assert recorder.status().told["state"] == "idle"
     with session(paired) as recorder:
         assert recorder.status().newest == 6
-    assert paired.called("identify") == []
 
 
 def test_a_read_ends_when_a_recording_begins_and_the_idle_set_is_given_back(paired: Device) -> None:
@@ -405,7 +447,7 @@ def test_a_host_that_stops_reading_is_written_off_until_its_next_frame(paired: D
 
 def test_unknown_commands_are_refused_by_name(paired: Device) -> None:
     with session(paired) as recorder:
-        for command, name in ((0x08, "RECEIPT"), (0x0E, "FORMAT"), (0x77, "0x77")):
+        for command, name in ((0x00, "0x00"), (0x13, "0x13"), (0x77, "0x77")):
             with pytest.raises(FormatError, match=name):
                 recorder._command(command)
 
@@ -425,6 +467,29 @@ def test_unknown_commands_are_refused_by_name(paired: Device) -> None:
         (messages.CLOCK, struct.pack("<QqI", 0, 1_700_000_000_000_000, 1)),
         (messages.ENTROPY, bytes(31)),
         (messages.ENTROPY, bytes(65)),
+        (messages.IDENTIFY, b"x"),
+        (messages.STOP, b"x"),
+        (messages.RECEIPT, bytes(119)),
+        (messages.FREE, bytes(55)),
+        (messages.NOTE, bytes(7)),
+        (messages.SETTINGS, b"\x01\x01\x07"),
+        (messages.SETTINGS, b"\x01\x02\x40\x40"),
+        (messages.SETTINGS, b"\x02\x00"),
+        (messages.SETTINGS, b"\x02\x21" + b"n" * 33),
+        (messages.SETTINGS, b"\x02\x02\xff\xfe"),
+        (messages.SETTINGS, b"\x02\x09name"),
+        (messages.SETTINGS, b"\x01\x01\x40\x09\x01\x01"),
+        (messages.SETTINGS, b"\x01"),
+        (messages.FAULTS, b"x"),
+        (messages.SELFTEST, b"x"),
+        (messages.FORMAT, b""),
+        (messages.FORMAT, b"\x02"),
+        (messages.MAINTENANCE, b"x"),
+        (messages.UNPAIR, b"x"),
+        (messages.RECIPIENTS, b""),
+        (messages.RECIPIENTS, bytes(32)),
+        (messages.RECIPIENTS, b"\x01" * 33),
+        (messages.RECIPIENTS, b"\x01" * 128),
     ],
 )
 def test_malformed_commands_are_refused_and_the_session_goes_on(paired: Device, command: int, payload: bytes) -> None:
@@ -432,7 +497,8 @@ def test_malformed_commands_are_refused_and_the_session_goes_on(paired: Device, 
         with pytest.raises(FormatError):
             recorder._command(command, payload)
         assert recorder.status().newest == 6
-    assert paired.called("set_clock") == [] and paired.called("add_entropy") == []
+    for call in ("set_clock", "add_entropy", "set_light", "set_name", "set_recipients", "receipt", "free", "format"):
+        assert paired.called(call) == []
 
 
 def test_pages_that_are_not_there_are_refused(paired: Device) -> None:
@@ -570,14 +636,23 @@ def test_the_numbers_in_the_specification_are_those_of_both_ends() -> None:
 
     root = Path(__file__).parents[2] / "firmware"
     text = (root / "LINK.md").read_text("utf-8")
-    source = (root / "recorder/link/service.py").read_text() + (root / "recorder/link/commands.py").read_text()
-    told = dict(re.findall(r"^([A-Z_]+) = const\((0x[0-9A-F]+|\d+)\)", source, re.MULTILINE))
-    for number, name in re.findall(r"^\| (\d) \| ([A-Z_]+) \|", text, re.MULTILINE):
-        assert int(told[name], 0) == int(number) == getattr(messages, name)
-    for number, name in re.findall(r"^\| (0[1-6]) \| ([A-Z]+) \|", text, re.MULTILINE):
-        assert int(told[name], 0) == int(number, 16) == getattr(messages, name)
-    for name in ("HELLO", "CHALLENGE", "PROVE", "PAIR", "SEALED", "PAGE", "REFUSED"):
-        assert int(told[name], 0) == getattr(messages, name)
+    sources = [*(root / "recorder/link").glob("*.py"), root / "recorder/errands.py"]
+    told: dict[str, set[int]] = {}
+    for source in sources:
+        for name, number in re.findall(r"^_([A-Z_]+) = const\((0x[0-9A-F]+|\d+)\)", source.read_text(), re.MULTILINE):
+            told.setdefault(name, set()).add(int(number, 0))
+    types = re.findall(r"^\| ([0-9a-f]{2})(?: / [0-9a-f]{2})? \| ([A-Z]+) \|", text, re.MULTILINE)
+    commands = re.findall(r"^\| ([01][0-9A-F]) \| ([A-Z]+) \| (?!\S+ / )[^|]+\|[^|]+\| 1 \|", text, re.MULTILINE)
+    refusals = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", text, re.MULTILINE)
+    assert len(types) >= 8 and len(commands) == 18 and len(refusals) == 11
+    for number, name in commands:
+        assert int(number, 16) == getattr(messages, name) and int(number, 16) in told[name]
+    for number, name in refusals:
+        assert int(number) == getattr(messages, name) and (
+            name == "UNKNOWN" or int(number) in told.get(name, {int(number)})
+        )
+    for number, name in types:
+        assert int(number, 16) == getattr(messages, name) and told[name] >= {int(number, 16)}
 
 
 def test_a_host_that_dawdles_gets_everything_in_the_end(paired: Device, tmp_path: Path) -> None:

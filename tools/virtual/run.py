@@ -16,7 +16,9 @@ try:
     with open(_MAIN) as _file:
         _code = compile(_file.read(), _MAIN, "exec")
     exec(_code, {"__name__": "__main__", "__file__": _MAIN})
-    raise RuntimeError("main.py came to an end")
+    world.log("prompt")  # where the chip's would be; nothing of the firmware runs any more
+    while True:
+        world.idle(1000)
 except BaseException as _error:
     world.log("crash", repr(_error))
     sys.print_exception(_error, sys.stderr)

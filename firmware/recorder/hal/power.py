@@ -36,6 +36,10 @@ def radio_off() -> None:
     Pin(_RADIO_ON, Pin.OUT, value=0)  # without the network module, which would take memory and start it
 
 
+def radio_is_off() -> bool:
+    return not Pin(_RADIO_ON).value()
+
+
 def feed() -> None:
     global _watchdog
     if _watchdog is None:

@@ -7,6 +7,9 @@ def fast(on: bool) -> None:
     """Full speed for sync and idle work, the recording speed otherwise."""
 
 def radio_off() -> None: ...
+def radio_is_off() -> bool:
+    """The radio has no power."""
+
 def feed() -> None:
     """Feed the watchdog (8 s)."""
 

@@ -1,17 +1,16 @@
-"""The recorder's end of the link: who may speak, and what is answered. LINK.md, "States of the recorder".
+"""The recorder's end of the link over one transport: who may speak, and what is answered. LINK.md, "States of the recorder".
 
-Resident while recording: this module, frames, channel and status. `commands` and `pairing` are imported when first
-asked for and dropped by `release()` before a recording starts.
+Resident while recording: this module, frames, channel and status. What else may be asked (commands.py and what it
+imports) comes when it is first asked for, and `release()` lets go of it before a recording starts.
 """
-
-import sys
 
 from micropython import const
 
 from recorder.errors import LinkError
-from recorder.hal import clock, entropy, usb
+from recorder.hal import clock, entropy
 from recorder.link import frames
-from recorder.link.channel import NONCE_BYTES, PROOF_BYTES, Channel
+from recorder.link.channel import Channel
+from recorder.link.status import Status
 from recorder.seal.wipe import wipe
 
 try:
@@ -20,44 +19,55 @@ except ImportError:
     TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
-VERSION = const(1)
-_MAGIC = b"EWLK"
+    class Transport(Protocol):
+        """recorder.hal.usb, for one. Carries bytes and knows nothing of them."""
+
+        def read(self, into: bytearray) -> int:
+            """Take what is there, at most len(into); 0 if nothing."""
+
+        def write(self, data: "bytes | bytearray | memoryview") -> int:
+            """Send; the number of bytes taken. Never waits longer than 100 ms."""
+
+
+_HELLO_ANSWER = b"EWLK\x01\x01"  # and the lowest and the highest version that this recorder speaks
+_VERSION = const(1)
 
 # Frame types
-HELLO = const(0x01)
-CHALLENGE = const(0x02)
-PROVE = const(0x03)
-PAIR = const(0x04)
-SEALED = const(0x10)
-PAGE = const(0x11)
-REFUSED = const(0x7F)
-ANSWER = const(0x80)  # added to what is answered
+_HELLO = const(0x01)
+_CHALLENGE = const(0x02)
+_PROVE = const(0x03)
+_PAIR = const(0x04)
+_PROMPT = const(0x05)
+_SEALED = const(0x10)
+_REFUSED = const(0x7F)
+_ANSWER = const(0x80)  # added to what is answered
 
-# Commands inside sealed frames
-STATUS = const(0x01)
-LIST = const(0x02)
-READ = const(0x03)
+# Commands that are answered while recording, too
+_STATUS = const(0x01)
+_STOP = const(0x07)
+_SETTINGS = const(0x0B)
+_LIGHT = const(1)  # the setting that may be changed then
+_LIGHT_LEAST = const(8)  # of 255: a light that nobody sees would be a setting for secret recording
 
 # Refusals
-UNKNOWN = const(1)
-MALFORMED = const(2)
-BUSY = const(3)
-DENIED = const(4)
-BUTTON = const(5)
-PAIRED = const(6)
-NOT_FOUND = const(7)
-CARD = const(8)
-FAULT = const(9)
+_MALFORMED = const(2)
+_BUSY = const(3)
+_DENIED = const(4)
+_BUTTON = const(5)
+_FAULT = const(9)
 
-_AUTH_MS = const(5000)  # LINK.md "Limits": a session that has not proved itself by then is dropped
+# LINK.md "Limits"
+_MAX_SMALL_BYTES = const(1024)  # a frame that carries no page, with its CRC
+_AUTH_MS = const(5000)  # a session that has not proved itself by then is dropped
 _SILENT_MS = const(600_000)  # an open session that says nothing for so long is over: the cable is gone
+_TEXT_BYTES = const(120)
 _BUSY_MS = const(3000)
 _CHUNK_BYTES = const(64)  # one USB packet
 _POLL_BYTES = const(512)  # taken at most in one poll, so that noise cannot hold the main loop
 _PATIENCE = const(10)  # writes that take nothing (100 ms each) before an idle recorder calls the host gone
-_SEALED_START = const(6)  # of the text in a sealed frame: head 2, counter 4
+_AT = const(7)  # where a payload goes in `raw`: type, request id, counter 4, command
 
 # States
 _FRESH = const(0)
@@ -68,87 +78,54 @@ _OPEN = const(2)
 class Link:
     """`poll()` is called from the main loop, also while recording; it does one bounded piece of work.
 
-    `host` is the session. What is asked of it:
-
-        identity            vault.Identity or None (never paired): .seed .public .link_secret .receipt_key .recipients
-                            .epoch .name
-        boot_id             16 bytes, random at each boot
-        drbg                drbg.Drbg, or None before pairing: .generate(n)
-        journal             journal.Journal: .newest_seq .open .prev_hash()
-        volume              volume: .read_page(seq, page, into) fills 4096 bytes; raises CardError or OSError
-        state_name()        "idle" "primed" "recording" "muted" "syncing" "fault" "wait"
-        status_fields()     dict of str to int or str: battery_mv, minutes_left, card_free_pages, waiting, faults ...
-        recordings(after)   iterator in order of (seq, id 16 bytes, file pages, state, marks) with seq > after; state
-                            1 final, 2 open, 3 freed; marks: sequence of file page numbers; pages up to and with the
-                            final checkpoint (of an open one: as far as written)
-        button_is_held()    bool
-        set_clock(utc_us, error_us, source)   UTC now; source 1 = host
-        set_beacon(data)      kind and 32 bytes, for the first page of the recordings from now on
-        add_entropy(data)   stirs 32 to 64 bytes into the generator before it returns: they are wiped then
-        pair(request)       -> Identity: makes and stores it; request: pairing.Request. Raises RecorderError
-        unpair()                      erases the identity, never recordings
-        identify()          pulses the motor
+    `host` is what the session lets the link ask while recording (answers.Answers); `host.errands()` gives what it lets
+    it ask when idle (errands.Errands). `cable`: pairing and the prompt may be asked for here.
     """
 
-    def __init__(self, host: "Any") -> None:
+    def __init__(self, host: "Any", transport: "Transport", cable: bool = True) -> None:
         self.host = host
+        self.cable = cable
         self.channel = Channel()
         self.dead = False  # the host stopped reading: nothing is sent until its next valid frame
+        self.raw = bytearray(_MAX_SMALL_BYTES)
+        self._transport = transport
         self._state = _FRESH
-        self._since = 0
-        self._heard = 0
-        self._versions = bytearray(4)
+        self._since = self._heard = 0
+        self._versions = b""
         self._receiver = frames.Receiver()
         self._chunk = bytearray(_CHUNK_BYTES)
-        self._at = 0
-        self._end = 0
-        self.raw = bytearray(frames.MAX_SMALL_BYTES)
-        self._wire = bytearray(frames.encoded_bytes(frames.MAX_SMALL_BYTES))
+        self._at = self._end = 0
+        self._wire = bytearray(frames.encoded_bytes(_MAX_SMALL_BYTES))
         self._out: "bytearray | None" = None  # a frame on its way, from _out_at to _out_end
-        self._out_at = 0
-        self._out_end = 0
-        self._stalls = 0
-        self._status: "Any" = None  # a STATUS being signed in slices
-        self._commands: "Any" = None  # commands.Commands, while idle
+        self._out_at = self._out_end = self._stalls = 0
+        self._status: "Status | None" = None  # a STATUS being signed in slices
+        self.commands: "Any" = None  # commands.Commands, while idle
 
     # ---- the main loop's side
 
     def poll(self) -> bool:
         """One piece of work; True if there was any. Never raises for what a host sends."""
-        late = self._state == _GREETED and clock.since_ms(self._since) >= _AUTH_MS
-        if late or (self._state == _OPEN and clock.since_ms(self._heard) >= _SILENT_MS):
-            self._drop()
+        state = self._state
+        if (state == _GREETED and clock.since_ms(self._since) >= _AUTH_MS) or (
+            state == _OPEN and clock.since_ms(self._heard) >= _SILENT_MS
+        ):
+            self.close()
         worked = self._receive()
         if self._out is not None:
             self._flush()
-            return True
-        if self._status is not None:
-            self._step_status()
-            return True
-        if self._commands is not None and self._commands.streaming:
-            if self.is_recording():
-                self._commands.cancel(BUSY, "busy: recording")
-            else:
-                self._stream()
-            return True
-        return worked
-
-    def _stream(self) -> None:
-        try:
-            self._commands.stream()
-        except Exception as error:  # whatever the card holds, the main loop goes on
-            self._commands.cancel(FAULT, "fault: " + type(error).__name__)
+        elif self._status is not None:
+            self._step_status(self._status)
+        elif self.commands is not None and self.commands.streaming:
+            self.commands.stream()
+        else:
+            return worked
+        return True
 
     def release(self) -> None:
-        """Give back the memory of the idle set: called before a recording starts. The session stays."""
-        if self._commands is not None and self._commands.streaming:
-            self._commands.cancel(BUSY, "busy: recording")
-        self._commands = None
-        for name in ("commands", "pairing"):
-            sys.modules.pop("recorder.link." + name, None)
-            package = sys.modules.get("recorder.link")
-            if package is not None and hasattr(package, name):
-                delattr(package, name)
+        """Give back what only an idle recorder needs: called before a recording starts. The session stays."""
+        if self.commands is not None:
+            self.commands.cancel(_BUSY, "busy: recording")
+            self.commands = None
 
     @property
     def is_busy(self) -> bool:
@@ -161,222 +138,185 @@ class Link:
         return self._state == _OPEN
 
     def close(self) -> None:
-        """Forget the session (unpaired, or the cable went)."""
-        self._drop()
-
-    def is_recording(self) -> bool:
-        """True while only HELLO, the proof and STATUS are answered."""
-        return self.host.state_name() in ("recording", "muted")
+        """Forget the session."""
+        self.channel.close()
+        self._state = _FRESH
+        self._status = None
+        if self.commands is not None:
+            self.commands.streaming = False
 
     # ---- sending
 
-    def send(self, raw: bytearray, count: int, wire: bytearray) -> bool:
-        """Send the frame raw[0:count]; False when the host does not read. What the cable does not take at once goes out
-        with the next polls, so that a host that dawdles does not hold the main loop."""
+    def send(self, raw: "bytearray | memoryview", count: int, wire: bytearray) -> bool:
+        """Send the frame raw[0:count]; False when the host does not read. What the transport does not take at once goes
+        out with the next polls, so that a host that dawdles does not hold the main loop."""
+        self.drain()
+        if not self.dead:
+            self._out_end = frames.encode(raw, count, wire)
+            self._out_at = 0
+            self._out = wire
+            self._flush()
+        return not self.dead
+
+    def drain(self) -> None:
+        """Have the frame that is on its way taken, or the host written off."""
         while self._out is not None:
             self._flush()
-        if self.dead:
-            return False
-        self._out_end = frames.encode(raw, count, wire)
-        self._out_at = 0
-        self._out = wire
-        self._flush()
-        return not self.dead
 
     def _flush(self) -> None:
         """One write of what is left to send. While recording no second try is made."""
         out = self._out
         if out is None:
             return
-        taken = usb.write(memoryview(out)[self._out_at : self._out_end])
+        taken = self._transport.write(memoryview(out)[self._out_at : self._out_end])
         self._out_at += taken
-        if self._out_at >= self._out_end:
-            self._out = None
-            self._stalls = 0
-            return
         self._stalls = 0 if taken else self._stalls + 1
-        if self._stalls > _PATIENCE or self.is_recording():
+        if self._out_at < self._out_end:
+            if self._stalls <= _PATIENCE and not self.host.is_recording():
+                return
             self.dead = True
-            self._out = None
-            self._stalls = 0
+        self._out = None
+        self._stalls = 0
 
-    def answer(self, request: int, command: int, count: int) -> bool:
-        """Seal and send the answer to a command; its payload, `count` bytes, already stands at raw[7:]."""
-        return self.send_sealed(request, command | ANSWER, count)
-
-    def send_sealed(self, request: int, command: int, count: int) -> bool:
-        """Seal and send raw[7 : 7 + count] under an inner command byte."""
-        self.raw[0] = SEALED
-        self.raw[1] = request
-        self.raw[_SEALED_START] = command
+    def reply(self, request: int, kind: int, count: int) -> bool:
+        """Send raw[7 : 7 + count] under a type, or, once the session is open, sealed under a command."""
+        raw = self.raw
+        if self._state != _OPEN:
+            clear = memoryview(raw)[_AT - 2 :]
+            clear[0] = kind
+            clear[1] = request
+            return self.send(clear, 2 + count, self._wire)
+        raw[0] = _SEALED
+        raw[1] = request
+        raw[_AT - 1] = kind
         try:
-            end = self.channel.seal(self.raw, 2, 1 + count)
+            end = self.channel.seal(raw, _AT + count)
         except ValueError:
-            self._drop()
+            self.close()
             return False
-        return self.send(self.raw, end, self._wire)
+        return self.send(raw, end, self._wire)
 
-    def refuse(self, request: int, code: int, text: str, sealed: bool = True) -> None:
+    def refuse(self, request: int, code: int, text: str) -> None:
         """Answer with a refusal: its code and a sentence."""
-        words = text.encode()[:120]  # LINK.md "Limits"
-        start = 7 if sealed else 2
-        self.raw[start] = code
-        self.raw[start + 1 : start + 1 + len(words)] = words
-        if sealed:
-            self.send_sealed(request, REFUSED, 1 + len(words))
-        else:
-            self.send_clear(request, REFUSED, 1 + len(words))
-
-    def send_clear(self, request: int, kind: int, count: int) -> bool:
-        """Send raw[2 : 2 + count] in the clear."""
-        self.raw[0] = kind
-        self.raw[1] = request
-        return self.send(self.raw, 2 + count, self._wire)
+        words = text.encode()[:_TEXT_BYTES]
+        self.raw[_AT] = code
+        self.raw[_AT + 1 : _AT + 1 + len(words)] = words
+        self.reply(request, _REFUSED, 1 + len(words))
 
     # ---- receiving
 
     def _receive(self) -> bool:
         """Take bytes until one valid frame was handled, none are there, or the bound is reached."""
-        worked = False
-        budget = _POLL_BYTES
-        while budget > 0:
+        push = self._receiver.push
+        for turn in range(_POLL_BYTES):
             if self._at == self._end:
                 self._at = 0
-                self._end = usb.read(self._chunk)
-                if self._end <= 0:
-                    self._end = 0
-                    return worked
-                worked = True
-            while self._at < self._end:
-                byte = self._chunk[self._at]
-                self._at += 1
-                budget -= 1
-                if self._receiver.push(byte):
-                    self.dead = False
-                    self._heard = clock.ticks_ms()
-                    self._handle(self._receiver.raw, self._receiver.count)
-                    return True
-        return worked
+                self._end = self._transport.read(self._chunk)
+                if not self._end:
+                    return turn > 0
+            self._at += 1
+            if push(self._chunk[self._at - 1]):
+                self.dead = False
+                self._heard = clock.ticks_ms()
+                self._handle(self._receiver.raw, self._receiver.count)
+                break
+        return True
 
     def _handle(self, frame: bytearray, count: int) -> None:
         kind = frame[0]
         request = frame[1]
-        if kind == HELLO:
-            self._hello(request, frame, count)
-        elif kind == SEALED and self._state == _OPEN:
-            text = self.channel.unseal(frame, 2, count)
+        payload = memoryview(frame)[2:count]
+        if kind == _HELLO:
+            self._hello(request, payload)
+        elif kind == _SEALED:
+            text = self.channel.unseal(frame, count)  # None, too, unless the session is open
             if text is not None:
-                self._command(request, text)
+                self._command(request, text[0], text[1:])
                 wipe(text)  # entropy, for one
         elif self._state != _GREETED:
             return  # nothing but HELLO is answered
-        elif kind == CHALLENGE and count == 2 + NONCE_BYTES:
-            self._challenge(request, memoryview(frame)[2:count])
-        elif kind == PROVE and count == 2 + PROOF_BYTES:
-            self._prove(request, memoryview(frame)[2:count])
-        elif kind == PAIR:
-            payload = memoryview(frame)[2:count]
-            self._pair(request, payload)
+        elif kind in (_CHALLENGE, _PROVE) and count == 34:
+            if kind == _PROVE:
+                self._prove(request, payload)
+                return
+            # The nonce is no secret: before pairing, when no generator stands, the chip's own will do.
+            drbg = self.host.drbg
+            nonce = drbg.generate(32) if drbg is not None else entropy.system(32)
+            self.channel.challenge(payload, nonce, self._versions)
+            self.raw[_AT : _AT + 32] = nonce
+            self.reply(request, _CHALLENGE | _ANSWER, 32)
+        elif kind in (_PAIR, _PROMPT) and self.cable:
+            # The button comes first: without a hand on it nobody learns whether this recorder is paired.
+            if self.host.is_recording() or not self.host.button_is_held():
+                self.refuse(request, _BUTTON, "hold the button")
+            else:
+                self._command(request, kind, payload)
             wipe(payload)  # the link secret came in it
 
-    def _drop(self) -> None:
-        self.channel.close()
-        self._state = _FRESH
-        self._status = None
-        if self._commands is not None:
-            self._commands.streaming = False
-
-    def _hello(self, request: int, frame: bytearray, count: int) -> None:
+    def _hello(self, request: int, payload: memoryview) -> None:
         """The only thing that a stranger is told: which versions this recorder speaks."""
-        if count != 8 or bytes(frame[2:6]) != _MAGIC or frame[6] > frame[7]:
-            return
-        self._drop()
-        self._versions[0] = frame[6]
-        self._versions[1] = frame[7]
-        self._versions[2] = VERSION
-        self._versions[3] = VERSION
-        if frame[6] <= VERSION <= frame[7]:
-            self._state = _GREETED
-            self._since = clock.ticks_ms()
-        self.raw[2:6] = _MAGIC
-        self.raw[6] = VERSION
-        self.raw[7] = VERSION
-        self.send_clear(request, HELLO | ANSWER, 6)
-
-    def _challenge(self, request: int, host_nonce: memoryview) -> None:
-        # The nonce is no secret: before pairing, when no generator stands, the chip's own will do.
-        drbg = self.host.drbg
-        nonce = drbg.generate(NONCE_BYTES) if drbg is not None else entropy.system(NONCE_BYTES)
-        self.channel.challenge(host_nonce, nonce, self._versions)
-        self.raw[2 : 2 + NONCE_BYTES] = nonce
-        self.send_clear(request, CHALLENGE | ANSWER, NONCE_BYTES)
+        if len(payload) == 6 and bytes(payload[:4]) == _HELLO_ANSWER[:4] and payload[4] <= payload[5]:
+            self.close()
+            self._versions = bytes(payload[4:]) + _HELLO_ANSWER[4:]
+            if payload[4] <= _VERSION <= payload[5]:
+                self._state = _GREETED
+                self._since = clock.ticks_ms()
+            self.raw[_AT : _AT + 6] = _HELLO_ANSWER
+            self.reply(request, _HELLO | _ANSWER, 6)
 
     def _prove(self, request: int, proof: memoryview) -> None:
+        # Never paired looks like a wrong proof, and takes as long: a stranger is not told which.
         identity = self.host.identity
-        answer = memoryview(self.raw)[2 : 2 + PROOF_BYTES]
-        # Never paired looks like a wrong proof: a stranger is not told which.
-        # Never paired takes as long, too.
         secret = bytes(32) if identity is None else identity.link_secret
-        if not self.channel.prove(secret, proof, answer) or identity is None:
-            self._drop()
-            self.refuse(request, DENIED, "denied", sealed=False)
-            return
-        self._state = _OPEN
-        self.send_clear(request, PROVE | ANSWER, PROOF_BYTES)
-
-    def _pair(self, request: int, payload: memoryview) -> None:
-        # The button comes first: without a hand on it nobody learns whether this recorder is paired.
-        if self.is_recording() or not self.host.button_is_held():
-            self.refuse(request, BUTTON, "hold the button", sealed=False)
-            return
-        from recorder.link import pairing
-
-        try:
-            count = pairing.pair(self.host, payload, self.raw)
-        except LinkError as error:
-            self.refuse(request, error.code, str(error), sealed=False)
-            return
-        except Exception as error:
-            # A fault of flash or generator, told as such; the class name carries no secret.
-            self.refuse(request, FAULT, "fault: " + type(error).__name__, sealed=False)
-            return
-        self.send_clear(request, PAIR | ANSWER, count)
-
-    def _command(self, request: int, text: memoryview) -> None:
-        command = text[0]
-        if command == STATUS:
-            if len(text) != 33:
-                self.refuse(request, MALFORMED, "STATUS malformed")
-                return
-            from recorder.link.status import Status
-
-            try:
-                self._status = Status(self.host, request, text[1:33])
-            except Exception as error:
-                self.refuse(request, FAULT, "fault: " + type(error).__name__)
-        elif self.is_recording():
-            self.refuse(request, BUSY, "busy: recording")
+        if self.channel.prove(secret, proof, memoryview(self.raw)[_AT : _AT + 32]) and identity is not None:
+            self.reply(request, _PROVE | _ANSWER, 32)
+            self._state = _OPEN
         else:
-            try:
-                if self._commands is None:
-                    from recorder.link.commands import Commands
+            self.close()
+            self.refuse(request, _DENIED, "denied")
 
-                    self._commands = Commands(self)
-                self._commands.handle(request, command, text[1:])
-            except LinkError as error:
-                self.refuse(request, error.code, str(error))
-            except Exception as error:
-                self.refuse(request, FAULT, "fault: " + type(error).__name__)
-
-    def _step_status(self) -> None:
-        status = self._status
+    def _command(self, request: int, command: int, payload: memoryview) -> None:
+        """Answer a command of an open session, or, in a greeted one, a type that only the cable carries."""
+        host = self.host
+        count = len(payload)
         try:
-            if not status.step():
-                return
-            count = status.write(self.raw, 7)
+            if self._state == _OPEN:
+                if command == _STATUS:
+                    if count != 32:
+                        raise LinkError(_MALFORMED, "STATUS malformed")
+                    self._status = Status(host, request, payload)
+                    return
+                if command == _STOP and not count:
+                    host.stop()
+                    self.reply(request, _STOP | _ANSWER, 0)
+                    return
+                if command == _SETTINGS and (
+                    not count
+                    or (count == 3 and payload[0] == _LIGHT and payload[1] == 1 and payload[2] >= _LIGHT_LEAST)
+                ):
+                    if count:
+                        host.set_light(payload[2])
+                    values = host.settings()
+                    self.raw[_AT : _AT + len(values)] = values
+                    self.reply(request, _SETTINGS | _ANSWER, len(values))
+                    return
+                if host.is_recording():
+                    raise LinkError(_BUSY, "busy: recording")
+            if self.commands is None:
+                from recorder.link.commands import Commands
+
+                self.commands = Commands(self)
+            self.commands.handle(request, command, payload, self._state == _OPEN)
+        except LinkError as error:
+            self.refuse(request, error.code, str(error))
+        except Exception as error:  # told as such; the class name carries no secret, and the main loop goes on
+            self.refuse(request, _FAULT, "fault: " + type(error).__name__)
+
+    def _step_status(self, status: Status) -> None:
+        try:
+            if status.step():
+                self._status = None
+                self.reply(status.request, _STATUS | _ANSWER, status.write(self.raw, _AT))
         except Exception as error:  # of what the session says of itself: the recording must not end with it
             self._status = None
-            self.refuse(status.request, FAULT, "fault: " + type(error).__name__)
-            return
-        self._status = None
-        self.answer(status.request, STATUS, count)
+            self.refuse(status.request, _FAULT, "fault: " + type(error).__name__)

@@ -1,53 +1,49 @@
-"""A recorder on the other end of a transport: prove, ask, read (LINK.md). What is lost is asked for again."""
+"""A recorder on the other end of a transport: prove, then every command (LINK.md). What is lost is asked for again."""
 
 from __future__ import annotations
 
 import secrets
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
-from earwitness.errors import (
-    DeviceBusyError,
-    EarwitnessError,
-    FormatError,
-    IntegrityError,
-    KeyMissingError,
-    NoDeviceError,
-)
-from earwitness.link import frames, messages
+from earwitness.errors import FormatError, IntegrityError
+from earwitness.link import messages
 from earwitness.link.channel import Channel
+from earwitness.link.conversation import (
+    AlreadyPairedError,
+    ButtonError,
+    Conversation,
+    DeniedError,
+    LinkLostError,
+    NotFoundError,
+    UnsyncedError,
+)
 from earwitness.link.messages import PAGE_BYTES, WINDOW_PAGES, Recording, Status
-from earwitness.link.transport import Transport
 
-_TIMEOUT_S: Final = 2.0
-_TRIES: Final = 4
 _CLOCK_PROBES: Final = 4
 _PAIR_TIMEOUT_S: Final = 15.0  # keys, flash and a signature, on the chip
+_SELFTEST_TIMEOUT_S: Final = 20.0
+_FREE_TIMEOUT_S: Final = 20.0  # giving a long file's space back walks its chain
+_FORMAT_TIMEOUT_S: Final = 180.0  # a large card's allocation tables are zeroed
 
 
-class LinkLostError(NoDeviceError):
-    """The recorder does not answer any more."""
+__all__ = [
+    "AlreadyPairedError",
+    "ButtonError",
+    "ClockSet",
+    "DeniedError",
+    "LinkLostError",
+    "NotFoundError",
+    "Page",
+    "Recorder",
+    "UnsyncedError",
+]
 
-
-class AlreadyPairedError(KeyMissingError):
-    """The recorder belongs to somebody, perhaps to this person from another computer."""
-
-
-class ButtonError(EarwitnessError):
-    """The recorder wants a hand on its button."""
-
-    exit_code = 12
-
-
-class NotFoundError(EarwitnessError):
-    """The recorder has no such recording or page."""
-
-
-class DeniedError(KeyMissingError):
-    """The recorder does not accept this link secret: paired with another computer, or never."""
+_Faults = list[messages.Fault]  # before a method takes the name
+_Parts = list[messages.Part]
 
 
 @dataclass(frozen=True)
@@ -67,130 +63,8 @@ class ClockSet:
     error_us: int
 
 
-_REFUSALS: Final[dict[int, tuple[type[EarwitnessError], str, str]]] = {
-    messages.BUSY: (DeviceBusyError, "The recorder is recording.", "Slide it off, then run the same again."),
-    messages.DENIED: (
-        DeniedError,
-        "The recorder is not paired with this computer.",
-        "Use the computer that it was paired with, or read its card in a card reader.",
-    ),
-    messages.BUTTON: (ButtonError, "The recorder waits for its button.", "Hold the button down while this runs."),
-    messages.PAIRED: (
-        AlreadyPairedError,
-        "The recorder is already paired.",
-        "Unpair it first, on the computer it belongs to.",
-    ),
-    messages.NOT_FOUND: (NotFoundError, "The recorder has no such page ({}).", ""),
-    messages.CARD: (EarwitnessError, "The recorder cannot read its card: {}.", "Push the card in until it clicks."),
-    messages.UNKNOWN: (FormatError, "The recorder does not do what it was asked: {}.", "Update its firmware."),
-    messages.MALFORMED: (FormatError, "The recorder does not understand what it was asked: {}.", "Update earwitness."),
-}
-
-
-def _refusal(payload: bytes) -> EarwitnessError:
-    text = payload[1:].decode("utf-8", "replace")
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)[:120]
-    kind, message, hint = _REFUSALS.get(
-        payload[0] if payload else 0,
-        (EarwitnessError, "The recorder reports a fault: {}.", "Run 'earwitness doctor --device'."),
-    )
-    return kind(message.format(clean), hint)
-
-
-class Recorder:
-    """A session with one recorder. `timeout` is for one answer; it is asked up to `tries` times."""
-
-    def __init__(self, transport: Transport, *, timeout: float = _TIMEOUT_S, tries: int = _TRIES) -> None:
-        self._transport = transport
-        self._timeout = timeout
-        self._tries = tries
-        self._receiver = frames.Receiver()
-        self._waiting: list[frames.Frame] = []
-        self._request = secrets.randbelow(256)
-        self._versions: bytes | None = None
-        self._channel: Channel | None = None
-        self._public: bytes | None = None
-        self.bytes_read = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def name(self) -> str:
-        """The port's name."""
-        return self._transport.name
-
-    def close(self) -> None:
-        """Give the port back; the recorder forgets the session at the next HELLO."""
-        self._transport.close()
-
-    # ---- one frame out, its answer in
-
-    def _next_request(self) -> int:
-        self._request = (self._request + 1) & 0xFF
-        return self._request
-
-    def _frame(self, deadline: float) -> frames.Frame | None:
-        while not self._waiting:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return None
-            data = self._transport.read(left)
-            self.bytes_read += len(data)
-            self._waiting.extend(self._receiver.feed(data))
-        return self._waiting.pop(0)
-
-    def _ask(self, kind: int, payload: bytes, *, timeout: float | None = None, tries: int | None = None) -> bytes:
-        """Send in the clear; returns the payload of the answer. Raises what a refusal means, or LinkLostError."""
-        for _ in range(tries or self._tries):
-            request = self._next_request()
-            self._transport.write(frames.encode(kind, request, payload))
-            deadline = time.monotonic() + (timeout or self._timeout)
-            while (frame := self._frame(deadline)) is not None:
-                if frame.request != request:
-                    continue
-                if frame.kind == kind | messages.ANSWER:
-                    return frame.payload
-                if frame.kind == messages.REFUSED:
-                    raise _refusal(frame.payload)
-        raise LinkLostError(
-            f"Nothing that speaks like a recorder answers at {self.name}.", "Unplug it, plug it in again, and retry."
-        )
-
-    def _send(self, command: int, payload: bytes) -> int:
-        if self._channel is None:
-            raise LinkLostError("There is no session with the recorder.")
-        request = self._next_request()
-        head = bytes((messages.SEALED, request))
-        sealed = self._channel.seal(head, bytes((command,)) + payload)
-        self._transport.write(frames.encode(messages.SEALED, request, sealed))
-        return request
-
-    def _receive(self, request: int, deadline: float) -> tuple[int, bytes] | None:
-        """The next thing that answers `request`: (inner command, payload); PAGE stands for an open page."""
-        while (frame := self._frame(deadline)) is not None:
-            if frame.kind == messages.SEALED and self._channel is not None:
-                text = self._channel.unseal(frame)
-                if text is None or frame.request != request:
-                    continue
-                if text[0] == messages.REFUSED:
-                    raise _refusal(text[1:])
-                return text[0], text[1:]
-            if frame.kind == messages.PAGE and frame.request == request:
-                return messages.PAGE, frame.payload
-        return None
-
-    def _command(self, command: int, payload: bytes = b"", *, tries: int | None = None) -> bytes:
-        for _ in range(tries or self._tries):
-            request = self._send(command, payload)
-            deadline = time.monotonic() + self._timeout
-            while (found := self._receive(request, deadline)) is not None:
-                if found[0] == command | messages.ANSWER:
-                    return found[1]
-        raise LinkLostError("The recorder stopped answering.", "Check the cable; running the same again resumes.")
+class Recorder(Conversation):
+    """A session with one recorder."""
 
     # ---- sessions
 
@@ -363,6 +237,56 @@ class Recorder:
     def unpair(self) -> None:
         """Have it forget its owner, its button held (ButtonError if not). The session is over then."""
         self._command(messages.UNPAIR)
+
+    def stop(self) -> None:
+        """End the recording in progress, if there is one. The switch goes off before the next."""
+        self._command(messages.STOP)
+
+    def receipt(self, seq: int, recording_id: bytes, note_hash: bytes, signature: bytes) -> None:
+        """Have it keep that this computer holds a recording (messages.receipt_text is what was signed)."""
+        self._command(messages.RECEIPT, struct.pack("<Q", seq) + recording_id + note_hash + signature)
+
+    def free(self, seq: int, recording_id: bytes, note_hash: bytes) -> None:
+        """Have it delete a recording that it holds a receipt for. Its final note stays with it."""
+        payload = struct.pack("<Q", seq) + recording_id + note_hash
+        self._command(messages.FREE, payload, timeout=_FREE_TIMEOUT_S)
+
+    def final_note(self, seq: int) -> bytes:
+        """The signed final note of a recording, also of one that was freed or lost; unchecked."""
+        return self._command(messages.NOTE, struct.pack("<Q", seq))
+
+    def settings(self, light: int | None = None, name: str | None = None) -> messages.Settings:
+        """Its settings, after setting some. While it records only the light can be set, and alone."""
+        payload = b"" if light is None else bytes((messages.LIGHT, 1, light))
+        if name is not None:
+            text = name.encode()
+            payload += bytes((messages.NAME, len(text))) + text
+        return messages.parse_settings(self._command(messages.SETTINGS, payload))
+
+    def set_recipients(self, keys: Sequence[bytes]) -> bytes:
+        """For whom it seals from now on, its button held (ButtonError if not); returns the new pairing note, unchecked."""
+        return self._command(messages.RECIPIENTS, b"".join(keys))
+
+    def faults(self) -> _Faults:
+        """The newest things that went wrong on it, oldest first."""
+        return messages.parse_faults(self._command(messages.FAULTS))
+
+    def selftest(self) -> _Parts:
+        """Have it try each of its parts; takes a few seconds, its light and motor show."""
+        return messages.parse_selftest(self._command(messages.SELFTEST, timeout=_SELFTEST_TIMEOUT_S))
+
+    def format(self, *, everything: bool = False) -> None:
+        """Have it make its card an empty FAT32 volume, its button held. UnsyncedError if recordings would be lost that no
+        receipt covers, unless `everything`."""
+        self._command(messages.FORMAT, bytes((everything,)), timeout=_FORMAT_TIMEOUT_S, tries=1)
+
+    def maintenance(self) -> None:
+        """Have it start again into MicroPython's prompt, its button held (ButtonError if not). The port goes away for a
+        moment and comes back; the next start after that is an ordinary one. Without a session: of an unpaired recorder."""
+        if self._channel is not None:
+            self._command(messages.MAINTENANCE)
+        else:
+            self._ask(messages.PROMPT, b"")
 
     def identify(self) -> None:
         """Have it pulse its motor, so that one knows which one this is."""

@@ -13,18 +13,23 @@ from earwitness import note as signed_note
 from earwitness.errors import FormatError, IntegrityError
 
 # frame types
-HELLO, CHALLENGE, PROVE, PAIR, SEALED, PAGE, REFUSED, ANSWER = 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x7F, 0x80
+HELLO, CHALLENGE, PROVE, PAIR, PROMPT, SEALED, PAGE, REFUSED, ANSWER = 1, 2, 3, 4, 5, 0x10, 0x11, 0x7F, 0x80
 # commands inside sealed frames
-STATUS, LIST, READ, CLOCK, ENTROPY, IDENTIFY, BEACON, UNPAIR = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, 0x10
+STATUS, LIST, READ, CLOCK, ENTROPY, IDENTIFY, STOP, RECEIPT, FREE, BEACON, SETTINGS, FAULTS = range(0x01, 0x0D)
+SELFTEST, FORMAT, MAINTENANCE, UNPAIR, NOTE, RECIPIENTS = range(0x0D, 0x13)
 SEALED_PAGE, MISSING = 0x40, 0x41
 # refusals
-UNKNOWN, MALFORMED, BUSY, DENIED, BUTTON, PAIRED, NOT_FOUND, CARD, FAULT = range(1, 10)
+UNKNOWN, MALFORMED, BUSY, DENIED, BUTTON, PAIRED, NOT_FOUND, CARD, FAULT, NO_RECEIPT, UNSYNCED = range(1, 12)
 
 MAGIC: Final = b"EWLK"
 VERSION: Final = 1
 WINDOW_PAGES: Final = 64
 PAGE_BYTES: Final = 4096
-FINAL, OPEN, FREED = 1, 2, 3  # state of a recording in LIST
+FINAL, OPEN, FREED, LOST, ELSEWHERE = 1, 2, 3, 4, 5  # state of a recording in LIST
+_RECEIPT_HELD: Final = 0x80
+LIGHT, NAME, OWNERS = 1, 2, 3  # settings
+LIGHT_LEAST: Final = 8
+OK, CARE, BAD = "ok", "care", "bad"  # verdicts of a self-test
 _ENTRY: Final = struct.Struct("<Q16sIBH")
 _HASH_BYTES: Final = 32
 
@@ -36,9 +41,36 @@ class Recording:
     seq: int
     recording_id: bytes
     pages: int  # of the file, up to and with its final checkpoint
-    state: int  # FINAL, OPEN or FREED
+    state: int  # FINAL, OPEN, FREED, LOST (gone from its card) or ELSEWHERE (not on the card that is in)
     marks: tuple[int, ...] = ()  # file pages that hold a mark, the first 64
     device: bytes = b""  # whose key the file says it is by; empty where only that recorder is asked
+    receipt: bool = False  # the recorder holds a receipt for it
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set on a recorder."""
+
+    light: int  # brightness when it is on, 8 to 255
+    name: str
+    recipients: tuple[bytes, ...]  # X25519 public keys, 32 bytes each
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A line of the recorder's own list of what went wrong; `seq` 0: of no one recording."""
+
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a self-test found of one part of the recorder."""
+
+    name: str
+    verdict: str  # OK, CARE or BAD
+    figures: str
 
 
 @dataclass(frozen=True)
@@ -153,10 +185,65 @@ def parse_list(payload: bytes, after: int) -> tuple[list[Recording], bool]:
         marks = struct.unpack_from(f"<{count}I", payload, at)
         at += 4 * count
         after = seq
-        entries.append(Recording(seq, recording_id, pages, state, marks))
+        held = bool(state & _RECEIPT_HELD)
+        entries.append(Recording(seq, recording_id, pages, state & ~_RECEIPT_HELD, marks, receipt=held))
     if at != len(payload) or (payload[0] and not entries):
         raise bad
     return entries, bool(payload[0])
+
+
+def _text(data: bytes) -> str:
+    """What a recorder says for people: never more than printable letters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in data.decode("utf-8", "replace"))
+
+
+def parse_settings(payload: bytes) -> Settings:
+    """Read the answer to SETTINGS; kinds that this program does not know are left out."""
+    bad = FormatError("The recorder's settings do not hold together.")
+    found: dict[int, bytes] = {}
+    at = 0
+    while at < len(payload):
+        if at + 2 > len(payload) or at + 2 + payload[at + 1] > len(payload) or payload[at] in found:
+            raise bad
+        found[payload[at]] = payload[at + 2 : at + 2 + payload[at + 1]]
+        at += 2 + payload[at + 1]
+    keys = found.get(OWNERS, b"")
+    if len(found.get(LIGHT, b"")) != 1 or NAME not in found or len(keys) not in (32, 64, 96):
+        raise bad
+    return Settings(found[LIGHT][0], _text(found[NAME]), tuple(keys[at : at + 32] for at in range(0, len(keys), 32)))
+
+
+def parse_faults(payload: bytes) -> list[Fault]:
+    """Read the answer to FAULTS, oldest first."""
+    bad = FormatError("The recorder's list of faults does not hold together.")
+    faults = []
+    at = 1
+    for _ in range(payload[0] if payload else 0):
+        if at + 5 > len(payload) or at + 5 + payload[at + 4] > len(payload):
+            raise bad
+        seq, length = struct.unpack_from("<IB", payload, at)
+        faults.append(Fault(seq, _text(payload[at + 5 : at + 5 + length])))
+        at += 5 + length
+    if at != len(payload):
+        raise bad
+    return faults
+
+
+def parse_selftest(payload: bytes) -> list[Part]:
+    """Read the answer to SELFTEST. A verdict that this program does not know counts as `care`."""
+    parts = []
+    for line in payload.split(b"\n"):
+        name, _, rest = _text(line).partition(" ")
+        verdict, _, figures = rest.partition(" ")
+        if name:
+            parts.append(Part(name, verdict if verdict in (OK, CARE, BAD) else CARE, figures))
+    return parts
+
+
+def receipt_text(public: bytes, seq: int, recording_id: bytes, note_hash: bytes) -> bytes:
+    """What a computer signs when it holds a recording: verified, opened and durable."""
+    lines = (f"earwitness/v1/receipt/{short_key(public)}", f"seq {seq}", f"id {recording_id.hex()}")
+    return "".join(f"{line}\n" for line in (*lines, f"hash {b64(note_hash)}")).encode()
 
 
 def pairing_lines(
@@ -181,6 +268,13 @@ def parse_pairing(
     """Check the answer to PAIR, `public key | pairing note`; returns (public key, epoch, note)."""
     public, note = payload[:32], payload[32:]
     signed_note.refuse_weak_key(public)
+    return public, check_pairing(note, public, link_secret, receipt_key, name, recipients), note
+
+
+def check_pairing(
+    note: bytes, public: bytes, link_secret: bytes, receipt_key: bytes, name: str, recipients: list[bytes]
+) -> int:
+    """Check that a pairing note says exactly this; returns the epoch."""
     lines = open_note(note, public)
     epoch = _number(_value(lines, 1, "epoch"))
     boot = _value(lines, 2, "boot")
@@ -196,4 +290,4 @@ def parse_pairing(
         raise IntegrityError(
             "The recorder stored something else than it was given.", "Unpair it and pair again, with another cable."
         )
-    return public, epoch, note
+    return epoch

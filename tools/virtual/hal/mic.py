@@ -36,6 +36,8 @@ def _fill() -> None:
     """Bring the ring up to virtual time. Allocates nothing."""
     global _filled, _staged_from
     due = (world.now - _started_us) * 2 // 125  # 16 samples a millisecond
+    if world.config.get("mic_fault") == "slow":
+        due = due * 9 // 10
     if due - _filled > RING_SAMPLES:
         _filled = due - RING_SAMPLES
     while _filled < due:
@@ -53,7 +55,7 @@ def _fill() -> None:
 def _load() -> None:
     global _read_at
     got = 0
-    if _tape is not None:
+    if _tape is not None and world.config.get("mic_fault") != "silent":
         if _read_at != _staged_from:  # in order it needs no seek, which would allocate
             _tape.seek(2 * _staged_from)
         got = _tape.readinto(_stage) or 0
