@@ -1,0 +1,65 @@
+"""Bluetooth for tests: one virtual radio for all of them, put right again before each."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from earwitness.link import ble
+from tools.virtual.ble.rig import BUS_VARIABLE, Rig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def _rig() -> Iterator[Rig]:
+    with Rig() as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """The air with one computer, which is this one; nothing is wrong with it."""
+    _rig.order("faults")
+    _rig.order("adapter", computer=0, state="on")
+    _rig.order("mtu", computer=0, mtu=517)
+    _rig.order("heard")
+    monkeypatch.setenv(BUS_VARIABLE, _rig.computers[0])
+    monkeypatch.setattr(ble, "_OTHERS_S", 0.0)  # a test knows how many recorders there are
+    return _rig
+
+
+@pytest.fixture
+def micropython(rig: Rig, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Runs source under the real interpreter with the chip's `recorder.hal.ble` on the stand-in for `bluetooth`."""
+    running: list[subprocess.Popen[str]] = []
+    prelude = f"""
+import sys, time
+sys.path[:0] = [{str(ROOT / "tools/virtual/ble/device")!r}, {str(ROOT / "firmware/recorder/hal")!r}]
+import bluetooth
+bluetooth.path = {rig.recorder_socket!r}
+"""
+
+    def run(source: str) -> subprocess.Popen[str]:
+        script = tmp_path / f"device{len(running)}.py"
+        script.write_text(prelude + source)
+        process = subprocess.Popen(
+            ["micropython", "-X", "heapsize=2M", str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
