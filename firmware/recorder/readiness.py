@@ -7,9 +7,9 @@ from micropython import const
 
 from recorder import indicator, randomness, running
 from recorder.errors import EntropyFault, IdentityFault, NotReady
-from recorder.hal import button, card, clock, power, switch
+from recorder.hal import battery, button, card, clock, power, switch
 from recorder.primer import Primed
-from recorder.session import SELF_TEST, battery_empty
+from recorder.session import SELF_TEST
 from recorder.store import journal as entries
 from recorder.store.recovery import recover
 from recorder.store.seeds import Seeds
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _RESET_MS = const(10_000)
 _RESET_TURN_MS = const(40)
+
+
+def battery_empty() -> bool:
+    """Too little for a recording; a gauge that cannot tell says 0."""
+    return 0 < battery.millivolts() < running.EMPTY_MILLIVOLTS
 
 
 def wake(session: "Session") -> None:

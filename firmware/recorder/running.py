@@ -10,7 +10,7 @@ from struct import pack
 from micropython import const
 
 from recorder import pages
-from recorder.hal import battery, card, clock, light, mic, motor, power
+from recorder.hal import battery, card, clock, light, motor, power
 from recorder.seal.log import LEAVES
 from recorder.seal.mac import sha256
 from recorder.store import journal as entries
@@ -51,17 +51,6 @@ _WARNINGS = (15, 10, 5)  # minutes left
 _PAGES_A_MINUTE = const(130)  # of speech, until this recording's own rate is known
 
 
-class Meta:
-    """What page 1 says of how the recording came to be."""
-
-    def __init__(self, boot_id: bytes, name: str, began: str) -> None:
-        self.boot_id = boot_id
-        self.name = name
-        self.began = began
-        self.anchors: "list[tuple[int, int, int, int]]" = []  # (UTC µs, mono µs, error µs, source)
-        self.beacon = b""  # kind and 32 bytes
-
-
 class Running:
     """One recording from the switch to its final note: `start`, `step` until `done`. A CardError ends it unfinished."""
 
@@ -76,8 +65,7 @@ class Running:
         self.reason = 0  # STOP reason, once stopping
         self.warned = 0  # warnings given, for the session to tell
         self.pages = 0  # in the file
-        self._header = primed.header
-        self._checkpoint = primed.checkpoint
+        self._primed: "Primed | None" = primed
         self._log = primed.log
         self._file = primed.file
         self._capture = capture
@@ -86,15 +74,22 @@ class Running:
         self._meanwhile = meanwhile
         self._indicated = -1
 
-    def start(self, meta: Meta) -> None:
-        """Take sound at once, then bring journal, page 0 and checkpoint 0 to where they belong."""
-        self._started = self._checkpointed = self._checked = self._battery_said = clock.ticks_ms()
-        self._capture.begin(self._header.sealer)
+    def start(self, events: "list[tuple[int, bytes, int]]") -> None:
+        """Take sound at once, then bring journal, page 0 and checkpoint 0 to where they belong. `events`: opening.py."""
+        primed = self._primed
+        if primed is None:
+            return
+        self._primed = None  # its pages are 8 KiB
+        header = primed.header
+        self._started = self._checkpointed = self._checked = clock.ticks_ms()
+        self._capture.begin(header.sealer)
         card.pump = self._meanwhile
-        header = self._header
         self._journal.append(entries.OPEN, self.seq, header.recording_id + sha256(header.page) + header.prev)
-        self._say(meta)
-        self._file.begin(header.page, self._checkpoint)
+        for event in events:
+            self._queue.event(*event)
+        self._say_battery()
+        self._say_indicator()
+        self._file.begin(header.page, primed.checkpoint)
         self.pages = 2
 
     def mark(self, kind: int, time_us: int) -> None:
@@ -185,21 +180,6 @@ class Running:
         self.done = True
 
     # --- what the recording says of itself -------------------------------------------------------------------------
-
-    def _say(self, meta: Meta) -> None:
-        firmware, version = power.version()
-        payload = firmware + meta.boot_id + pack("<I", mic.RATE_HZ)
-        for text in (version, mic.NAME, meta.name, meta.began):
-            data = text.encode()
-            payload += bytes((len(data),)) + data
-        say = self._queue.event
-        say(pages.META, payload)
-        for utc_us, mono_us, error_us, source in meta.anchors:
-            say(pages.CLOCK, pack("<qIB", utc_us, min(error_us, 0xFFFFFFFF), source), mono_us)
-        if meta.beacon:
-            say(pages.BEACON, meta.beacon)
-        self._say_battery()
-        self._say_indicator()
 
     def _say_battery(self) -> None:
         self._battery_said = clock.ticks_ms()

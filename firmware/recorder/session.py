@@ -1,6 +1,7 @@
 """The state machine: unpaired, idle, wait, primed, recording, muted, fault. It joins what a person does to what is done.
 
-Crash-only: a start after a power cut, a card put back and a first start all take the same way, `_make_ready`.
+Crash-only: a start after a power cut, a card put back and a first start all take the same way (waiting.py, readiness.py).
+What only an idle recorder does is in modules of the idle set: imported code lives in RAM.
 """
 
 import gc
@@ -13,10 +14,10 @@ from recorder.answers import Answers
 from recorder.capture import Capture
 from recorder.errors import CardError, NotReady, RecorderError
 from recorder.gestures import Gestures
-from recorder.hal import battery, card, clock, entropy, power, rtc, switch
+from recorder.hal import clock, entropy, power, switch, usb
 from recorder.indicator import Indicator
 from recorder.link.service import Link
-from recorder.running import Meta, Running
+from recorder.running import Running
 from recorder.seal.wipe import wipe
 from recorder.store import journal as entries
 from recorder.store.journal import Journal
@@ -34,51 +35,22 @@ if TYPE_CHECKING:
 _RECORDING_TURN_MS = const(32)  # half a FLAC block
 _IDLE_TURN_MS = const(40)
 _LISTEN_MS = const(20)
-_RETRY_MS = const(2000)
-_RETRY_FULL_MS = const(60_000)
+RETRY_FULL_MS = const(60_000)
 _REMIND_MS = const(60_000)
 _NOTICE_MS = const(120_000)  # "notice given" only in the first two minutes
-_CLOCK_CHIP = const(2)  # CLOCK source
 
 SELF_TEST = "self-test failed"
 
-_SHAPES = {
-    NotReady.BATTERY: indicator.BATTERY_LOW,
-    NotReady.UNPAIRED: indicator.UNPAIRED,
-    SELF_TEST: indicator.SELF_TEST,
-    CardError.NONE: indicator.NO_CARD,
-    CardError.FULL: indicator.CARD_FULL,
-}
-
-# Modules that only an idle recorder needs: dropped before recording, because imported code lives in RAM.
-IDLE_SET = (
-    "recorder.primer",
-    "recorder.randomness",
-    "recorder.readiness",
-    "recorder.seal.age",
-    "recorder.seal.chacha20poly1305",
-    "recorder.seal.checkpoint_fields",
-    "recorder.seal.header",
-    "recorder.seal.x25519",
-    "recorder.store.recovery",
-    "recorder.store.seeds",
-    "recorder.store.vault",
-)
-
 
 def drop_idle_set() -> None:
-    """Forget the modules of the idle set and give their memory back."""
-    for name in IDLE_SET:
-        if sys.modules.pop(name, None) is not None:
+    """Forget what was imported after this module, and give its memory back: the idle set is what only idle code imports."""
+    for name in tuple(sys.modules):
+        if name not in _resident:
+            del sys.modules[name]
             package, _, child = name.rpartition(".")
-            if hasattr(sys.modules[package], child):
+            if package and hasattr(sys.modules.get(package), child):
                 delattr(sys.modules[package], child)
     gc.collect()
-
-
-def battery_empty() -> bool:
-    """Too little for a recording; a gauge that cannot tell says 0."""
-    return 0 < battery.millivolts() < running.EMPTY_MILLIVOLTS
 
 
 class Session:
@@ -96,18 +68,19 @@ class Session:
         self.running: "Running | None" = None
         self.anchor: "tuple[int, int, int, int] | None" = None  # UTC, mono, error (µs), source
         self.trouble = ""  # why no recording would start, "" if one would
-        self._primed: "Primed | None" = None
-        self._hold_off = False  # a recording ended by itself: the switch goes off before the next
-        self._switch_was_on = False
+        self.primed: "Primed | None" = None
+        self.hold_off = False  # a recording ended by itself: the switch goes off before the next
+        self.switch_was_on = False
         self.began = running.BY_SWITCH
-        self._retry_ticks = clock.ticks_ms() - _RETRY_FULL_MS
-        self._link = Link(Answers(self))
+        self.retry_ticks = clock.ticks_ms() - RETRY_FULL_MS
+        self.link = Link(Answers(self), usb)
 
     def run(self) -> None:
         """The main loop."""
         from recorder import readiness
 
         power.radio_off()
+        power.fast(True)
         readiness.wake(self)
         while True:
             power.feed()
@@ -123,8 +96,11 @@ class Session:
         if self.running is not None:
             self._record(self.running)
         else:
-            self._wait()
-        talking = self._link.poll()
+            from recorder import waiting
+
+            if waiting.turn(self) and self.primed is not None:
+                self._start(self.primed)
+        talking = self.link.poll()
         self.indicator.step()
         return talking
 
@@ -132,29 +108,11 @@ class Session:
         """One word, for the link and the person."""
         if self.running is not None:
             return "muted" if self.capture.muted else "recording"
-        if self._primed is not None:
+        if self.primed is not None:
             return "primed"
         return "fault" if self.trouble == SELF_TEST else "idle" if self.trouble else "wait"
 
-    # --- getting ready (readiness.py does it) ----------------------------------------------------------------------
-
-    def _make_ready(self) -> None:
-        """From whatever was before to a primed recording. Sets `trouble` to what stands in the way."""
-        from recorder import readiness
-
-        if not self.trouble:  # else its shape stays, undisturbed by each new try
-            self.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
-        try:
-            self._primed = readiness.prime(self)
-            if self._primed is not None:
-                self.trouble = ""
-        except CardError as error:
-            self.volume = None
-            self.trouble = error.kind
-        except NotReady as error:
-            self.trouble = str(error)
-        except RecorderError as error:
-            self.fault(error)
+    # --- not recording ---------------------------------------------------------------------------------------------
 
     def fault(self, error: RecorderError) -> None:
         """Something that trying again will not mend: told, kept, and nothing is recorded until the next start."""
@@ -165,78 +123,37 @@ class Session:
         """Somebody owns this recorder now: get ready for them."""
         self.identity = identity
         self.forget_primed()
-        self._retry_now()
+        self.retry()
 
     def forget_primed(self) -> None:
         """Throw the primed recording away; another is made when there is time."""
-        if self._primed is not None:
-            self._primed.forget()
-            self._primed = None
+        if self.primed is not None:
+            self.primed.forget()
+            self.primed = None
 
-    # --- not recording ---------------------------------------------------------------------------------------------
-
-    def _wait(self) -> None:
-        on = switch.is_on()
-        turned_on = on and not self._switch_was_on
-        self._switch_was_on = on
-        if not on:
-            self._hold_off = False
-            self.began = running.BY_SWITCH
-        if self.volume is not None and not card.present():
-            self.forget_primed()
-            self.volume = None
-            self.trouble = CardError.NONE
-        if self._primed is None and clock.since_ms(self._retry_ticks) >= self._retry_ms():
-            self._make_ready()
-            self._retry_ticks = clock.ticks_ms()
-        if on and not self._hold_off and self._primed is not None and self.identity is not None:
-            if battery_empty():
-                self.trouble = NotReady.BATTERY
-            else:
-                self._start(self._primed, self.identity)
-                return
-        if turned_on and self.trouble:
-            self.indicator.buzz(indicator.REFUSED)
-        self._show_waiting(on)
-
-    def _retry_now(self) -> None:
-        self._retry_ticks = clock.ticks_ms() - _RETRY_FULL_MS
-
-    def _retry_ms(self) -> int:
-        """A card that is full or of another format stays so until it is exchanged: looking again only wears it."""
-        same = self.trouble in (CardError.FULL, CardError.FORMAT) and card.present()
-        return _RETRY_FULL_MS if same else _RETRY_MS
-
-    def _show_waiting(self, on: bool) -> None:
-        if self._link.is_busy:
-            self.indicator.show(indicator.SYNCING)
-        elif not on:
-            self.indicator.show(indicator.OFF)
-        elif self.trouble:
-            self.indicator.show(_SHAPES.get(self.trouble, indicator.CARD_FAILED))
-        else:
-            self.indicator.show(indicator.WAIT)
+    def retry(self) -> None:
+        """Get ready at once: something may stand in the way no longer."""
+        self.retry_ticks = clock.ticks_ms() - RETRY_FULL_MS
 
     # --- recording -------------------------------------------------------------------------------------------------
 
-    def _start(self, primed: "Primed", identity: "Identity") -> None:
-        self._primed = None
-        self._link.release()
+    def _start(self, primed: "Primed") -> None:
+        from recorder import opening
+
+        events = opening.events(self)
+        if self.volume is not None:
+            self.volume.forget()
+        self.volume = self.primed = None
+        self.link.release()
         drop_idle_set()
-        meta = Meta(self.boot_id, identity.name, self.began)
-        if self.anchor is not None:
-            meta.anchors.append(self.anchor)
-        meta.beacon = self.journal.beacon()
-        chip = rtc.read()
-        if chip is not None:
-            meta.anchors.append((chip[0], clock.now_us(), chip[1], _CLOCK_CHIP))
+        power.fast(False)  # before the microphone starts: its clock is made from the processor's
         self.indicator.show(indicator.RECORDING)
         self.indicator.buzz(indicator.START)
         self._warned = 0
         self._reminded = self._started = self._listened = clock.ticks_ms()
         self.running = recording = Running(primed, self.capture, self.journal, self._meanwhile)
         try:
-            recording.start(meta)
+            recording.start(events)
         except RecorderError as error:
             self._fail(recording, error)
 
@@ -253,7 +170,7 @@ class Session:
 
     def _obey_switch(self) -> None:
         if self.running is not None and not switch.is_on():
-            self._switch_was_on = False
+            self.switch_was_on = False
             self.running.stop(running.SWITCH)
 
     def _record(self, recording: Running) -> None:
@@ -280,28 +197,28 @@ class Session:
     def _finished(self, recording: Running) -> None:
         """The final note is on the card. By itself only a rollover goes on into another recording."""
         self.running = None
+        power.fast(True)
         if self.drbg is not None:
             self.drbg.reseed(self.capture.noise)
         wipe(self.capture.noise)
-        self._hold_off = recording.reason in (running.BATTERY, running.CARD_FULL, running.HOST)
+        self.hold_off = recording.reason in (running.BATTERY, running.CARD_FULL, running.HOST)
         if recording.reason == running.CARD_FULL:
             self.trouble = CardError.FULL
         if recording.reason == running.BATTERY:
             self.trouble = NotReady.BATTERY
         self.indicator.buzz(indicator.STOPPED)
         self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
-        self._retry_now()
+        self.retry()
 
     def _fail(self, recording: Running, error: RecorderError) -> None:
         """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""
         recording.abandon()
         self.running = None
-        self.volume = None
+        power.fast(True)
         self.trouble = error.kind if isinstance(error, CardError) else SELF_TEST
-        self.indicator.show(_SHAPES.get(self.trouble, indicator.CARD_FAILED))
         self.indicator.buzz(indicator.REFUSED)
         self.journal.append(entries.FAULT, self.journal.newest_seq, self.trouble.encode())
-        self._retry_ticks = clock.ticks_ms()
+        self.retry_ticks = clock.ticks_ms()
 
     # --- the button ------------------------------------------------------------------------------------------------
 
@@ -338,3 +255,6 @@ class Session:
             self.capture.mute()
             self._reminded = clock.ticks_ms()
             self.indicator.buzz(indicator.MUTE)
+
+
+_resident = tuple(sys.modules)  # the record set: this module and all that it needs

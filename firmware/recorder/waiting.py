@@ -1,0 +1,84 @@
+"""A turn of a recorder that does not record: make ready, tell what stands in the way, see when to start. Idle set."""
+
+from micropython import const
+
+from recorder import indicator, readiness, running
+from recorder.errors import CardError, NotReady, RecorderError
+from recorder.hal import card, clock, switch
+from recorder.session import RETRY_FULL_MS, SELF_TEST
+
+try:
+    from typing import TYPE_CHECKING
+except ImportError:
+    TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from recorder.session import Session
+
+_RETRY_MS = const(2000)
+
+_SHAPES = {
+    NotReady.BATTERY: indicator.BATTERY_LOW,
+    NotReady.UNPAIRED: indicator.UNPAIRED,
+    SELF_TEST: indicator.SELF_TEST,
+    CardError.NONE: indicator.NO_CARD,
+    CardError.FULL: indicator.CARD_FULL,
+}
+
+
+def turn(session: "Session") -> bool:
+    """One turn; True if the recording that is primed has to start now."""
+    on = switch.is_on()
+    turned_on = on and not session.switch_was_on
+    session.switch_was_on = on
+    if not on:
+        session.hold_off = False
+        session.began = running.BY_SWITCH
+    if session.volume is not None and not card.present():
+        session.forget_primed()
+        session.volume = None
+        session.trouble = CardError.NONE
+    if session.primed is None and clock.since_ms(session.retry_ticks) >= _retry_ms(session):
+        _make_ready(session)
+        session.retry_ticks = clock.ticks_ms()
+    if on and not session.hold_off and session.primed is not None and session.identity is not None:
+        if not readiness.battery_empty():
+            return True
+        session.trouble = NotReady.BATTERY
+    if turned_on and session.trouble:
+        session.indicator.buzz(indicator.REFUSED)
+    _show(session, on)
+    return False
+
+
+def _make_ready(session: "Session") -> None:
+    """From whatever was before to a primed recording. Sets `trouble` to what stands in the way."""
+    if not session.trouble:  # else its shape stays, undisturbed by each new try
+        session.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
+    try:
+        session.primed = readiness.prime(session)
+        if session.primed is not None:
+            session.trouble = ""
+    except CardError as error:
+        session.volume = None
+        session.trouble = error.kind
+    except NotReady as error:
+        session.trouble = str(error)
+    except RecorderError as error:
+        session.fault(error)
+
+
+def _retry_ms(session: "Session") -> int:
+    """A card that is full or of another format stays so until it is exchanged: looking again only wears it."""
+    same = session.trouble in (CardError.FULL, CardError.FORMAT) and card.present()
+    return RETRY_FULL_MS if same else _RETRY_MS
+
+
+def _show(session: "Session", on: bool) -> None:
+    if session.link.is_busy:
+        session.indicator.show(indicator.SYNCING)
+    elif not on:
+        session.indicator.show(indicator.OFF)
+    elif session.trouble:
+        session.indicator.show(_SHAPES.get(session.trouble, indicator.CARD_FAILED))
+    else:
+        session.indicator.show(indicator.WAIT)
