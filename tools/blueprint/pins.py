@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tools.blueprint.plan import Plan
 
 _HEAD = '''"""Pins of the board: GPIO numbers, and the blocks that serve them.
 
@@ -14,12 +14,9 @@ from micropython import const
 '''
 
 
-def pin_module(plan: dict[str, Any]) -> str:
+def pin_module(plan: Plan) -> str:
     """The text of firmware/recorder/hal/pins.py."""
-    lines = [f"{name} = const({number})  # block" for name, number in plan["blocks"].items()]
-    for name, level in plan["levels"].items():
-        lines.append(f"{name} = const({level['level']})  # {level['means']}")
-    for name, pin in plan["pins"].items():
-        comment = f"  # {pin['means']}" if pin["means"] else ""
-        lines.append(f"{name} = const({pin['gpio']}){comment}")
+    lines = [f"{name} = const({number})  # block" for name, number in plan.blocks.items()]
+    for pin in plan.pins.values():
+        lines.append(f"{pin.name} = const({pin.gpio})" + (f"  # {pin.means}" if pin.means else ""))
     return _HEAD + "\n".join(lines) + "\n"
