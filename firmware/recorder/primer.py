@@ -7,7 +7,7 @@ from recorder.hal import power
 from recorder.seal.header import Header
 from recorder.seal.log import Log
 from recorder.seal.wipe import sweep
-from recorder.store.recording import RecordingFile
+from recorder.store.preparing import prepare
 
 try:
     from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
     from recorder.seal.drbg import Drbg
+    from recorder.store.identity import Identity
     from recorder.store.journal import Journal
-    from recorder.store.vault import Identity
     from recorder.store.volume import Volume
 
 
@@ -33,8 +33,7 @@ class Primed:
         while not self.log.step():
             power.feed()
         self.checkpoint = self.log.page()
-        self.file = RecordingFile(volume)
-        self.file.prepare(header.seq)
+        self.file = prepare(volume, header.seq)
         sweep()  # the recording key is wiped where it lay; this takes what a temporary may have left
 
     def forget(self) -> None:

@@ -22,7 +22,7 @@ except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
     from recorder.session import Session
-    from recorder.store.vault import Identity
+    from recorder.store.identity import Identity
 
 _RESET_MS = const(10_000)
 _RESET_TURN_MS = const(40)

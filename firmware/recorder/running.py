@@ -68,6 +68,7 @@ class Running:
         self._primed: "Primed | None" = primed
         self._log = primed.log
         self._file = primed.file
+        self.mount = primed.file.mount
         self._capture = capture
         self._queue = capture.queue
         self._journal = journal

@@ -29,7 +29,7 @@ except ImportError:
 if TYPE_CHECKING:
     from recorder.primer import Primed
     from recorder.seal.drbg import Drbg
-    from recorder.store.vault import Identity
+    from recorder.store.identity import Identity
     from recorder.store.volume import Volume
 
 _RECORDING_TURN_MS = const(32)  # half a FLAC block
@@ -201,6 +201,7 @@ class Session:
         if self.drbg is not None:
             self.drbg.reseed(self.capture.noise)
         wipe(self.capture.noise)
+        self._reopen(recording)
         self.hold_off = recording.reason in (running.BATTERY, running.CARD_FULL, running.HOST)
         if recording.reason == running.CARD_FULL:
             self.trouble = CardError.FULL
@@ -209,6 +210,15 @@ class Session:
         self.indicator.buzz(indicator.STOPPED)
         self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
         self.retry()
+
+    def _reopen(self, recording: Running) -> None:
+        """The card is everybody's again, as the recording leaves it."""
+        from recorder.store.volume import Volume
+
+        try:
+            self.volume = Volume(recording.mount.card, recording.mount)
+        except CardError as error:
+            self.trouble = error.kind
 
     def _fail(self, recording: Running, error: RecorderError) -> None:
         """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""

@@ -14,8 +14,7 @@ sys.path.append(ARGS["rigs"])
 import gc
 import storage
 from recorder.errors import CardError
-from recorder.store import recording
-from recorder.store.recording import RecordingFile
+from recorder.store.preparing import prepare
 from recorder.store.volume import Volume
 def kind(call, *arguments):
     try:
@@ -50,8 +49,7 @@ def test_pages_are_straight_writes_into_space_taken_before(mpy, image) -> None:
     source = (
         PRELUDE
         + """
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 emit(volume.pages(1))
 card.writes.clear()
 file.begin(page(0), page(1))
@@ -76,8 +74,7 @@ def test_it_extends_by_8_mib_when_2_mib_remain(mpy, image) -> None:
     source = (
         PRELUDE
         + """
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 room = file.room_pages()
 file.begin(page(0), page(1))
 card.writes.clear()
@@ -107,8 +104,7 @@ def test_a_nearly_full_card_is_used_to_its_end(mpy, image) -> None:
         PRELUDE
         + """
 fill(volume, 300)
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 emit(file.room_pages())
 file.begin(page(0), page(1))
 for value in range(2, 300):
@@ -128,8 +124,7 @@ def test_room_counts_what_is_free_beyond_the_space_taken(mpy, image) -> None:
         PRELUDE
         + """
 fill(volume, 3000)
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 emit(file.room_pages())
 file.begin(page(0), page(1))
 emit(file.room_pages())
@@ -148,8 +143,7 @@ def test_less_than_1_mib_is_card_full_and_leaves_nothing_behind(mpy, image) -> N
         + """
 fill(volume, 255)
 free = volume.measure()
-file = RecordingFile(volume)
-emit(kind(file.prepare, 1))
+emit(kind(prepare, volume, 1))
 emit([volume.has(1), volume.measure() - free])
 """
     )
@@ -167,8 +161,7 @@ card.readblocks(1, info)
 info[488:492] = (70000).to_bytes(4, "little")
 card.writeblocks(1, info)
 volume = Volume(card)
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 emit(file.room_pages() > 60000)
 file.begin(page(0), page(1))
 for value in range(2, 2100):
@@ -188,8 +181,7 @@ def test_a_prepared_file_is_used_again(mpy, image) -> None:
         + """
 free = volume.measure()
 for turn in range(3):
-    file = RecordingFile(volume)
-    file.prepare(5)
+    file = prepare(volume, 5)
     file.abandon()
     gc.collect()
 emit([free - volume.measure(), volume.seqs(), [entry[0] for entry in volume.fat.ilistdir("")]])
@@ -206,8 +198,7 @@ def test_a_recording_in_the_way_is_never_overwritten(mpy, image) -> None:
 handle = volume.open(1, "wb")
 handle.write(page(77) + page(78))
 handle.close()
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 file.begin(page(0), page(1))
 file.close()
 handle = volume.fat.open("OLD00000.EWR", "rb")
@@ -224,8 +215,7 @@ def test_an_abandoned_file_is_never_written_again(mpy, image) -> None:
         PRELUDE
         + """
 def leave():
-    file = RecordingFile(volume)
-    file.prepare(1)
+    file = prepare(volume, 1)
     file.begin(page(0), page(1))
     file.append(page(2))
     file.abandon()
@@ -245,8 +235,7 @@ def test_after_an_error_nothing_more_is_written(mpy, image) -> None:
     source = (
         PRELUDE
         + """
-file = RecordingFile(volume)
-file.prepare(1)
+file = prepare(volume, 1)
 file.begin(page(0), page(1))
 card.fail_write = card.writes[-1][0] + 8
 emit(kind(file.append, page(2)))
@@ -258,8 +247,7 @@ del file
 gc.collect()
 emit(card.writes)
 emit(volume.pages(1))
-again = RecordingFile(volume)
-again.prepare(2)
+again = prepare(volume, 2)
 again.begin(page(0), page(1))
 again.close()
 emit(volume.pages(2))
@@ -276,8 +264,7 @@ def test_power_cut_at_every_write(mpy, image) -> None:
         + """
 def life(card, done):
     volume = Volume(card)
-    file = RecordingFile(volume)
-    file.prepare(1)
+    file = prepare(volume, 1)
     done[0] = 0
     file.begin(page(0), page(1))
     done[0] = 2
@@ -311,8 +298,7 @@ for kept in (0, 4, 7):
                 if into != page(value):
                     lost.append((cut, kept, "page", value))
         volume = Volume(card)
-        file = RecordingFile(volume)
-        file.prepare(2)
+        file = prepare(volume, 2)
         file.begin(page(50), page(51))
         file.close()
         volume.read_page(2, 1, into)

@@ -29,7 +29,6 @@ from life import Life
 from recorder.errors import CardError
 from recorder.store import journal as entries
 from recorder.store.journal import Journal
-from recorder.store.recording import RecordingFile
 from recorder.store.recovery import recover
 from recorder.store.volume import Volume
 who = life.identity()

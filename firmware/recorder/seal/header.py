@@ -16,7 +16,7 @@ except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
     from recorder.seal.drbg import Drbg
-    from recorder.store.vault import Identity
+    from recorder.store.identity import Identity
 
 _ENVELOPE_OFFSET = const(102)
 

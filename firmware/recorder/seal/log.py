@@ -15,7 +15,7 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from recorder.store.vault import Identity
+    from recorder.store.identity import Identity
 
 LEAVES = const(64)  # most leaves that one checkpoint lists
 

@@ -11,7 +11,7 @@ from micropython import const
 from uctypes import PTR, UINT8, bytearray_at, sizeof
 
 from recorder.errors import CardError
-from recorder.store.volume import MOST_PAGES, PAGE_BYTES
+from recorder.store.mount import MOST_PAGES, PAGE_BYTES
 
 try:
     from typing import TYPE_CHECKING
@@ -20,136 +20,97 @@ except ImportError:
 if TYPE_CHECKING:
     from typing import Any
 
-    from recorder.store.volume import Volume
+    from recorder.store.mount import Mount
 
-_AHEAD_PAGES = const(2048)  # 8 MiB
+AHEAD_PAGES = const(2048)  # 8 MiB
 _LOW_PAGES = const(512)  # 2 MiB
-_LEAST_PAGES = const(256)  # 1 MiB: less is no recording
 _EIO = const(5)
 _POINTER_BYTES = sizeof({"pointer": (PTR | 0, UINT8)})
 
 
 class RecordingFile:
-    """prepare while idle, begin, then append and extend; close, or abandon. Every method raises CardError."""
+    """Made by preparing.prepare while idle: begin, then append and extend; close, or abandon. Every method raises CardError."""
 
-    def __init__(self, volume: "Volume") -> None:
-        self._volume = volume
-        self._fat = None  # type: Any  # what the handles belong to
-        self._w = None  # type: Any
-        self._x = None  # type: Any
-        self._seq = 0
+    def __init__(self, mount: "Mount") -> None:
+        self.mount = mount
+        self.fat = None  # type: Any  # what the handles belong to
+        self.w = None  # type: Any
+        self.x = None  # type: Any
         self.pages = 0  # written
-        self._allocated = 0  # pages that the file has on the card
-        self._most = 0  # pages that it can have
-
-    def prepare(self, seq: int) -> None:
-        """Make the file and take its first 8 MiB, or what the card has if that is at least 1 MiB. Idle only: takes long."""
-        volume = self._volume
-        self._seq = seq
-        if volume.has(seq) and not _is_unused(volume, seq):
-            volume.set_aside(seq)
-        volume.forget()
-        self._w = volume.open(seq, "wb")
-        self._fat = volume.mounted
-        try:
-            self._w.write(bytes(PAGE_BYTES))
-            self._w.flush()
-            self._x = volume.open(seq, "r+b")
-            self._take(_AHEAD_PAGES * PAGE_BYTES, 0)
-        except CardError:
-            self.abandon()
-            raise
-        except OSError as error:
-            self.abandon()
-            volume.fail(error)
-        self._most = self._allocated
-        if self._allocated == _AHEAD_PAGES:
-            self._most = min(_AHEAD_PAGES + volume.measure(), MOST_PAGES)
-        if self._most < _LEAST_PAGES:
-            self.abandon()
-            volume.remove(seq)
-            raise CardError(CardError.FULL)
+        self.allocated = 0  # pages that the file has on the card
+        self.most = 0  # pages that it can have
 
     def begin(self, header: "bytes | bytearray", checkpoint: "bytes | bytearray") -> None:
         """Write page 0 and checkpoint 0. The journal has the recording open before."""
         self._check()
-        self._w.seek(0)
+        self.w.seek(0)
         self.append(header)
         self.append(checkpoint)
 
     def append(self, page: "bytes | bytearray | memoryview") -> None:
         """Write one page behind the last."""
-        if self.pages >= self._allocated:
+        if self.pages >= self.allocated:
             self.extend()
-            if self.pages >= self._allocated:
+            if self.pages >= self.allocated:
                 raise CardError(CardError.FULL)
         self._check()
         try:
-            self._w.write(page)
+            self.w.write(page)
         except OSError as error:
-            self._volume.fail(error)
+            self.mount.fail(error)
         self.pages += 1
 
     def extend(self) -> None:
         """Take 8 MiB more when less than 2 MiB remain. From the main loop: takes as long as some thirty block writes."""
-        if self._allocated - self.pages >= _LOW_PAGES or self._allocated >= self._most:
+        if self.allocated - self.pages >= _LOW_PAGES or self.allocated >= self.most:
             return
         self._check()
-        before = self._allocated
+        before = self.allocated
         try:
-            self._take(min(_AHEAD_PAGES, MOST_PAGES - before) * PAGE_BYTES, 1)
+            self.take(min(AHEAD_PAGES, MOST_PAGES - before) * PAGE_BYTES, 1)
         except OSError as error:
-            self._volume.fail(error)
-        if self._allocated - before < _AHEAD_PAGES:
-            self._most = self._allocated  # the card is fuller than its own count said
+            self.mount.fail(error)
+        if self.allocated - before < AHEAD_PAGES:
+            self.most = self.allocated  # the card is fuller than its own count said
 
     def room_pages(self) -> int:
         """Pages that can still be written, on this card and in a file of 2 GiB."""
-        return self._most - self.pages
+        return self.most - self.pages
 
     def close(self) -> None:
         """Finish the file: its size becomes what was written."""
         self._check()
-        self._volume.forget()
-        w, self._w = self._w, None
-        x, self._x = self._x, None
+        w, self.w = self.w, None
+        x, self.x = self.x, None
         try:
             x.close()
             w.close()
         except OSError as error:
             disown(x)
             disown(w)
-            self._fat = None
-            self._volume.fail(error)
+            self.fat = None
+            self.mount.fail(error)
 
     def abandon(self) -> None:
         """Let go without another write: an unused file stays as it is, an unfinished one is for recovery."""
-        for handle in (self._w, self._x):
+        for handle in (self.w, self.x):
             if handle is not None:
                 disown(handle)
-        self._w = self._x = self._fat = None
+        self.w = self.x = self.fat = None
 
     def _check(self) -> None:
         # After any error the volume is mounted afresh; two mounts of one card must not both write.
-        if self._fat is None or self._fat is not self._volume.mounted:
+        if self.fat is None or self.fat is not self.mount.fat:
             raise CardError(CardError.FAILED)
 
-    def _take(self, offset: int, whence: int) -> None:
+    def take(self, offset: int, whence: int) -> None:
+        """Make the file reach to where a seek goes, as far as there is room. Raises OSError."""
         # A seek past the end takes clusters, and stops at the last one there is without an error: only the place tells.
-        place = self._x.seek(offset, whence)
-        if self._volume.card.last_error is not None:
+        place = self.x.seek(offset, whence)
+        if self.mount.card.last_error is not None:
             raise OSError(_EIO)
-        self._allocated = place // PAGE_BYTES
-        self._x.flush()
-
-
-def _is_unused(volume: "Volume", seq: int) -> bool:
-    """The file is empty, or its page 0 is zero: prepared once and never begun. Anything else may be somebody's recording."""
-    if not volume.pages(seq):
-        return True
-    page = bytearray(PAGE_BYTES)
-    volume.read_page(seq, 0, page)
-    return not any(page)
+        self.allocated = place // PAGE_BYTES
+        self.x.flush()
 
 
 def disown(handle: "Any") -> None:

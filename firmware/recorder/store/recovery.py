@@ -28,8 +28,8 @@ from recorder.seal.merkle import Tree, empty_root
 from recorder.seal.page import AUDIO, CHECKPOINT, HEADER, MAGIC, SUITE, device_tag_key
 from recorder.seal.wipe import wipe
 from recorder.store.journal import FINAL
+from recorder.store.mount import PAGE_BYTES
 from recorder.store.recording import disown
-from recorder.store.volume import PAGE_BYTES
 
 try:
     from typing import TYPE_CHECKING
@@ -38,8 +38,8 @@ except ImportError:
 if TYPE_CHECKING:
     from typing import Any, Callable
 
+    from recorder.store.identity import Identity
     from recorder.store.journal import Journal
-    from recorder.store.vault import Identity
     from recorder.store.volume import Volume
 
 _HEAD_BYTES = const(28)
@@ -417,7 +417,7 @@ class _Recovery:
         try:
             if self._out is None:
                 self._out = volume.open(self._seq, "r+b")
-                self._fat = volume.mounted  # a handle alone does not keep it from the collector
+                self._fat = volume.mount.fat  # a handle alone does not keep it from the collector
             if self._out.seek(place * PAGE_BYTES + offset) != place * PAGE_BYTES + offset:
                 raise OSError(_ENOSPC)
             self._out.write(data)

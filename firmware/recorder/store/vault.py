@@ -1,4 +1,4 @@
-"""The vault: this recorder's keys, in raw flash, in two sectors that take turns.
+"""The vault: this recorder's keys, in raw flash, in two sectors that take turns. Idle set.
 
 A record is `EWV1`, u32 generation, u16 length, payload, u32 CRC-32; the last 16 bytes of its sector are zeroed once it is
 whole. Safe against a cut at any program or erase: a new record goes to the other sector, and the old one is erased only
@@ -16,6 +16,7 @@ from micropython import const
 from recorder.errors import IdentityFault
 from recorder.hal import flash
 from recorder.seal.wipe import wipe
+from recorder.store.identity import Identity
 
 _SECTOR = const(4096)
 _SECTORS = (0, 1)
@@ -26,30 +27,6 @@ _KEY_BYTES = const(32)
 _KEYS = const(5)
 _RECIPIENTS = const(3)
 _NAME_BYTES = const(32)
-
-
-class Identity:
-    """What pairing gave this recorder: all bytes of 32 but `recipients` (1 to 3 of 32 bytes), `epoch` (int) and `name`."""
-
-    def __init__(
-        self,
-        seed: bytes,
-        public: bytes,
-        device_secret: bytes,
-        link_secret: bytes,
-        receipt_key: bytes,
-        recipients: "list[bytes]",
-        epoch: int,
-        name: str,
-    ) -> None:
-        self.seed = seed  # Ed25519, RFC 8032
-        self.public = public
-        self.device_secret = device_secret
-        self.link_secret = link_secret
-        self.receipt_key = receipt_key
-        self.recipients = recipients
-        self.epoch = epoch
-        self.name = name  # at most 32 bytes of UTF-8
 
 
 class Vault:

@@ -1,9 +1,10 @@
-"""The card's FAT32 volume: its recordings by sequence number, page by page. Every failure is an errors.CardError."""
+"""The card's FAT32 volume: its recordings by sequence number, page by page. Every failure is an errors.CardError. Idle set."""
 
 import vfs
 from micropython import const
 
 from recorder.errors import CardError
+from recorder.store.mount import MOST_PAGES, PAGE_BYTES, Mount
 
 try:
     from typing import TYPE_CHECKING
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from recorder.hal.card import Card
-
-PAGE_BYTES = const(4096)
-# 2 GiB less 1 MiB: an offset is a signed 32-bit number on the chip, whatever a directory entry says.
-MOST_PAGES = const(524032)
 
 _BLOCK_BYTES = const(512)
 # Microsoft's FAT32 File System Specification 1.03: boot sector, and the partition table of an MBR
@@ -30,33 +27,36 @@ _PARTITION_BYTES = const(16)
 
 _ENOENT = const(2)
 _ENODEV = const(19)
-_ENOSPC = const(28)
 
 
 class Volume:
     """A mounted card. Raises CardError(FORMAT) for anything but FAT32; the caller offers to format."""
 
-    def __init__(self, card: "Card") -> None:
+    def __init__(self, card: "Card", mount: "Mount | None" = None) -> None:
+        """`mount`: that of a recording which was just made on this card, still good."""
+        self.mount = Mount(card) if mount is None else mount
         self.card = card
         self.free_pages = 0
-        self.mounted = None  # type: Any  # vfs.VfsFat; None after an error
         self._seq = 0
-        self._reader = None  # type: Any  # open on recording _seq
-        card.last_error = None
-        try:
-            if not _is_fat32(card):
-                raise CardError(CardError.FORMAT)
-        except OSError as error:
-            self.fail(error)
+        self._reader = None  # type: Any  # open on recording _seq, by _fat
+        self._fat = None  # type: Any
+        if mount is None:
+            card.last_error = None
+            try:
+                if not _is_fat32(card):
+                    raise CardError(CardError.FORMAT)
+            except OSError as error:
+                self.fail(error)
         self.measure()
 
     @property
     def fat(self) -> "Any":
         """The vfs.VfsFat. Keep hold of it while a handle is open: a handle alone does not keep it from the collector."""
-        if self.mounted is None:
+        mount = self.mount
+        if mount.fat is None:
             # No vfs.mount: nothing but this object has a way to the card.
-            self.mounted = vfs.VfsFat(self.card)
-        return self.mounted
+            mount.fat = vfs.VfsFat(self.card)
+        return mount.fat
 
     def measure(self) -> int:
         """Free pages of 4096 bytes, from FAT's own count. May read the whole FAT the first time: only when idle."""
@@ -70,20 +70,9 @@ class Volume:
         return self.free_pages
 
     def fail(self, error: OSError) -> "NoReturn":
-        """Raise the CardError that `error` stands for: the card's own word if it said one.
-
-        The next use mounts afresh. An error that the card raised went past FatFs, whose one-block window on FAT and
-        directory may hold half of another block by now; written back it would ruin the card. Recordings that are open are
-        no longer written, for the same reason (RecordingFile).
-        """
+        """Raise the CardError that `error` stands for (Mount.fail)."""
         self.forget()
-        self.mounted = None
-        kind = self.card.last_error
-        if kind is None:
-            code = error.errno
-            kind = CardError.FULL if code == _ENOSPC else CardError.GONE if code == _ENODEV else CardError.FAILED
-        self.card.last_error = None
-        raise CardError(kind)
+        self.mount.fail(error)
 
     def open(self, seq: int, mode: str) -> "Any":
         """A raw handle on recording `seq`; its OSErrors go to `fail`."""
@@ -126,9 +115,10 @@ class Volume:
     def read_page(self, seq: int, page: int, into: "bytearray | memoryview") -> None:
         """Fill `into` (at most 4096 bytes) from the start of a page. Raises CardError, FAILED if the file ends before."""
         try:
-            if self._seq != seq or self._reader is None:
+            if self._seq != seq or self._reader is None or self._fat is not self.mount.fat:
                 self.forget()
-                self._reader = self.fat.open(name(seq), "rb")
+                self._fat = self.fat
+                self._reader = self._fat.open(name(seq), "rb")
                 self._seq = seq
             if page >= MOST_PAGES:
                 raise CardError(CardError.FAILED)
@@ -142,7 +132,7 @@ class Volume:
         """Let go of the handle that read_page keeps: its size and place are those of when it was opened."""
         if self._reader is not None:
             self._reader.close()  # only ever read: touches no card
-            self._reader = None
+            self._reader = self._fat = None
 
     def remove(self, seq: int) -> None:
         """Delete the file and give its space back. Raises CardError."""

@@ -6,7 +6,7 @@ from recorder.seal.log import LEAVES, Log
 from recorder.seal.mac import sha256
 from recorder.seal.page import device_tag_key, finish_leaf
 from recorder.store.journal import CHECKPOINT, FINAL, OPEN
-from recorder.store.recording import RecordingFile
+from recorder.store.preparing import prepare
 from recorder.store.vault import Identity
 
 SEED = bytes(range(32))
@@ -58,8 +58,7 @@ class Life:
         self.log.begin("running", self.page)
         self._signed()
         self.first = self.log.page()
-        self.file = RecordingFile(volume)
-        self.file.prepare(self.seq)
+        self.file = prepare(volume, self.seq)
         self.waiting = 0
         self.number = 1
 
