@@ -33,6 +33,11 @@ def firmware(*, chips: bool = False) -> dict[str, bytes]:
     return {**built.files, IMAGE.lstrip("/"): built.image}
 
 
+def without_starters() -> dict[str, bytes]:
+    """The firmware installed and not started: the prompt is there, and `import bundle; bundle.mount()` finds the modules."""
+    return {name: data for name, data in firmware().items() if name not in image.STARTERS}
+
+
 def put(flash: Any, files: Mapping[str, bytes]) -> None:
     """Make a file system with `files` (by path, folders made) in `flash`."""
     context = UserContext(buffsize=BLOCK_BYTES * BLOCKS)
