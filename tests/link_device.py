@@ -89,17 +89,17 @@ class Device:
         assert self._process.returncode == 0 and "Traceback" not in errors, errors
 
 
-class Meddler(SocketTransport):
-    """A transport with somebody on the cable: `out` and `back` get each frame's number and bytes (with its zeros) and
+class Meddling:
+    """Before a transport: somebody in between. `out` and `back` get each frame's number and bytes (with its zeros) and
     give what travels instead."""
 
     def __init__(
         self,
-        url: str,
+        url: Any,
         out: Callable[[int, bytes], bytes] = lambda _, data: data,
         back: Callable[[int, bytes], bytes] = lambda _, data: data,
     ) -> None:
-        super().__init__(url)
+        super().__init__(url)  # type: ignore[call-arg]
         self._out, self._back = out, back
         self.sent: list[bytes] = []
         self.received: list[bytes] = []
@@ -108,12 +108,12 @@ class Meddler(SocketTransport):
     def write(self, data: bytes) -> None:
         number = len(self.sent)
         self.sent.append(data)
-        super().write(self._out(number, data))
+        super().write(self._out(number, data))  # type: ignore[misc]
 
     def read(self, timeout: float) -> bytes:
         end = time.monotonic() + timeout
         while True:
-            data = super().read(max(end - time.monotonic(), 0))
+            data: bytes = super().read(max(end - time.monotonic(), 0))  # type: ignore[misc]
             self._held += data
             pieces = self._held.split(b"\0")
             self._held = pieces.pop()
@@ -125,6 +125,10 @@ class Meddler(SocketTransport):
                     out += self._back(len(self.received) - 1, framed)
             if out or not data:
                 return out
+
+
+class Meddler(Meddling, SocketTransport):
+    """Somebody on the cable."""
 
 
 def exchange(url: str, data: bytes, wait: float = 0.3) -> list[tuple[int, int, bytes]]:

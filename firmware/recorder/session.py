@@ -27,6 +27,7 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from recorder.nearby import Nearby
     from recorder.primer import Primed
     from recorder.seal.drbg import Drbg
     from recorder.store.identity import Identity
@@ -72,6 +73,8 @@ class Session:
         self.hold_off = False  # a recording ended by itself: the switch goes off before the next
         self.switch_was_on = False
         self.began = running.BY_SWITCH
+        self.invited = False  # the switch went off, or the button was pressed while idle: nearby.py
+        self.nearby: "Nearby | None" = None
         self.retry_ticks = clock.ticks_ms() - RETRY_FULL_MS
         self.link = Link(Answers(self), usb)
 
@@ -171,6 +174,7 @@ class Session:
     def _obey_switch(self) -> None:
         if self.running is not None and not switch.is_on():
             self.switch_was_on = False
+            self.invited = True
             self.running.stop(running.SWITCH)
 
     def _record(self, recording: Running) -> None:
@@ -235,7 +239,9 @@ class Session:
     def _take_gestures(self) -> None:
         gesture = self.gestures.poll()
         while gesture:
-            if self.running is not None and not self.running.stopping:
+            if self.running is None:
+                self.invited = True
+            elif not self.running.stopping:
                 self._gesture(self.running, gesture)
             gesture = self.gestures.poll()
 

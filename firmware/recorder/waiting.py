@@ -28,9 +28,11 @@ _SHAPES = {
 def turn(session: "Session") -> bool:
     """One turn; True if the recording that is primed has to start now."""
     on = switch.is_on()
-    turned_on = on and not session.switch_was_on
+    was_on = session.switch_was_on
+    turned_on = on and not was_on
     session.switch_was_on = on
     if not on:
+        session.invited |= was_on
         session.hold_off = False
         session.began = running.BY_SWITCH
     if session.volume is not None and not card.present():
@@ -42,12 +44,29 @@ def turn(session: "Session") -> bool:
         session.retry_ticks = clock.ticks_ms()
     if on and not session.hold_off and session.primed is not None and session.identity is not None:
         if not readiness.battery_empty():
+            if session.nearby is not None:
+                session.nearby.close()
+                session.nearby = None
             return True
         session.trouble = NotReady.BATTERY
     if turned_on and session.trouble:
         session.indicator.buzz(indicator.REFUSED)
+    _near(session)
     _show(session, on)
     return False
+
+
+def _near(session: "Session") -> None:
+    """Bluetooth, if the owner may want it now."""
+    if session.invited and session.identity is not None:
+        if session.nearby is None:
+            from recorder.nearby import Nearby
+
+            session.nearby = Nearby(session.link.host)
+        session.nearby.invite()
+    session.invited = False
+    if session.nearby is not None:
+        session.nearby.step()
 
 
 def _make_ready(session: "Session") -> None:
@@ -74,7 +93,7 @@ def _retry_ms(session: "Session") -> int:
 
 
 def _show(session: "Session", on: bool) -> None:
-    if session.link.is_busy:
+    if session.link.is_busy or (session.nearby is not None and session.nearby.is_busy):
         session.indicator.show(indicator.SYNCING)
     elif not on:
         session.indicator.show(indicator.OFF)

@@ -78,6 +78,16 @@ for _name, _module in (("clock", clock), ("entropy", entropy), ("usb", usb)):
     sys.modules["recorder.hal." + _name] = _module
     setattr(hal, _name, _module)
 
+if SETTINGS.get("ble"):  # the chip's module, on a stand-in for `bluetooth`
+    sys.path[:0] = [sys.argv[1] + "/../tools/virtual/ble/device", sys.argv[1] + "/recorder/hal"]
+    import bluetooth
+
+    import ble
+
+    bluetooth.path = SETTINGS["ble"]
+    sys.modules["recorder.hal.ble"] = hal.ble = ble
+    sys.path[:2] = []
+
 from recorder.errors import CardError, LinkError
 from recorder.link.service import Link
 from recorder.seal import ed25519
@@ -257,6 +267,11 @@ def hang_up():
 
 session = Session()
 link = Link(session, usb, SETTINGS.get("cable", True))
+nearby = None
+if SETTINGS.get("ble"):
+    from recorder.nearby import Nearby
+
+    nearby = Nearby(session)
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 port = SETTINGS["port"]
@@ -267,8 +282,18 @@ poller.register(listener, select.POLLIN)
 poller.register(sys.stdin, select.POLLIN)
 tell(listening=port, public=ed25519.public_key(bytes.fromhex(SETTINGS["seed"])).hex())
 
+if nearby is not None:
+    bluetooth.on_socket = lambda stream: poller.register(stream, select.POLLIN)
+    cable = link
+
 while True:
-    if not link.poll():
+    if nearby is not None:
+        nearby.invite()
+        busy = nearby.step()
+        link = nearby.link or cable
+    else:
+        busy = link.poll()
+    if not busy:
         poller.poll(20)
     for item, _ in poller.poll(0):
         if item is listener:
