@@ -83,9 +83,7 @@ def _transistor(plan: Plan, item: Placed) -> list[str]:
     shapes = [shape("path", d=path, fill="#3a3a3a", fill_opacity=0.92, stroke="#000")]
     for pin, row in item.legs:
         shapes.append(text(x + 2, _y(row), pin, 13, fill="#fff", font_weight="bold"))
-    shapes.append(
-        text(x - 14, middle, item.part, 11, fill="#fff", transform=f"rotate(-90 {x - 14:.0f} {middle:.0f})")
-    )
+    shapes.append(text(x - 14, middle, item.part, 11, fill="#fff", transform=f"rotate(-90 {x - 14:.0f} {middle:.0f})"))
     return shapes
 
 
@@ -111,7 +109,9 @@ def board_picture(plan: Plan) -> str:
         else:
             shapes += _lying(plan, item)
         if kind != "Q":
-            shapes += [shape("circle", cx=_x(item.column), cy=_y(row), r=5, fill="#ccc", stroke="#000") for _, row in item.legs]
+            shapes += [
+                shape("circle", cx=_x(item.column), cy=_y(row), r=5, fill="#ccc", stroke="#000") for _, row in item.legs
+            ]
     to: dict[int, list[str]] = {}
     for (number, end), (column, row) in wire_holes(plan).items():
         wire = plan.wires[number - 1]
@@ -123,9 +123,7 @@ def board_picture(plan: Plan) -> str:
         shapes.append(text(_x(columns + 0.7), _y(row), " · ".join(reversed(names)), 12, anchor="start"))
     shapes.append(text(_x(0.4), _y(len(rows) + 1), "from the Pico:", 13, anchor="end", fill="#666"))
     shapes.append(text(_x(1), _y(len(rows) + 1), "↑ this edge", 13, anchor="start", fill="#666"))
-    shapes.append(
-        text(_x(columns), _y(len(rows) + 1), "this edge ↑ to the other parts", 13, anchor="end", fill="#666")
-    )
+    shapes.append(text(_x(columns), _y(len(rows) + 1), "this edge ↑ to the other parts", 13, anchor="end", fill="#666"))
     return document(width, height, shapes)
 
 
@@ -144,7 +142,16 @@ def pico_picture(plan: Plan) -> str:
                 wires.setdefault(pad, []).append((number, wire.colour))
     shapes = [
         text(450, 22, "Pico W from above, USB socket at the top: pad, name, net, wire", 16),
-        shape("rect", x=left - 24, y=top - 26, width=right - left + 48, height=20 * step + 22, rx=10, fill="#d5ead5", stroke="#4a7a4a"),
+        shape(
+            "rect",
+            x=left - 24,
+            y=top - 26,
+            width=right - left + 48,
+            height=20 * step + 22,
+            rx=10,
+            fill="#d5ead5",
+            stroke="#4a7a4a",
+        ),
         shape("rect", x=412, y=top - 44, width=76, height=46, fill="#ccc", stroke="#555"),
         text(450, top - 22, "USB", 14),
         shape("rect", x=400, y=top + 110, width=100, height=100, fill="#eee", stroke="#777"),
@@ -162,9 +169,17 @@ def pico_picture(plan: Plan) -> str:
         used = pad in wires
         shapes.append(shape("circle", cx=x, cy=y, r=9, fill="#e8c24a" if used else "#fff", stroke="#8a6a10"))
         shapes.append(text(x - side * 16, y, str(pad), 12, anchor="start" if at_left else "end", fill="#333"))
-        label = f"{name}  {net}".strip() if at_left else f"{name}  {net}".strip()
+        label = f"{name}  {net}".strip()
         shapes.append(
-            text(x + side * 52, y, label, 13, anchor=anchor, fill="#000" if used else "#999", font_weight="bold" if used else "normal")
+            text(
+                x + side * 52,
+                y,
+                label,
+                13,
+                anchor=anchor,
+                fill="#000" if used else "#999",
+                font_weight="bold" if used else "normal",
+            )
         )
         for index, (number, colour) in enumerate(wires.get(pad, [])):
             shapes += wire_tag(x + side * (30 + 24 * index), y, number, colour, 11)

@@ -71,8 +71,10 @@ def wireviz_input(plan: Plan, numbers: list[int]) -> str:
     """A WireViz document (YAML, as JSON one entry a line) of the wires with these numbers, counted from 1."""
     numbered = [(number, plan.wires[number - 1]) for number in numbers]
     used = _used_pins(plan, [wire for _, wire in numbered])
-    for part in used.keys() & {"pico", "board"}:
-        used[part].sort(key=lambda pin, part=part: int(_number(plan, part, pin)))
+    if "pico" in used:
+        used["pico"].sort(key=lambda pin: _pad(plan, pin))
+    if "board" in used:
+        used["board"].sort(key=plan.board.rows.index)
     lines = ["connectors:"]
     for part, pins in used.items():
         labels = [_label(plan, part, pin) for pin in pins]
@@ -114,12 +116,11 @@ def wireviz_input(plan: Plan, numbers: list[int]) -> str:
     return "\n".join([*lines, *links, f"options: {json.dumps(options)}", ""])
 
 
-def draw(document: str, target: Path) -> None:
-    """Make target.svg and target.png of a WireViz document. Raises subprocess.CalledProcessError."""
+def draw(document: str) -> tuple[bytes, ...]:
+    """SVG and PNG of a WireViz document. Raises subprocess.CalledProcessError."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "wiring.yml"
         source.write_text(document, encoding="utf-8")
         command = [sys.executable, "-m", "wireviz.wv_cli", "-f", "sp", "-o", folder, "-O", "wiring", str(source)]
         subprocess.run(command, check=True, capture_output=True)
-        for suffix in (".svg", ".png"):
-            target.with_suffix(suffix).write_bytes((Path(folder) / f"wiring{suffix}").read_bytes())
+        return (Path(folder) / "wiring.svg").read_bytes(), (Path(folder) / "wiring.png").read_bytes()

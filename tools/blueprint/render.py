@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 _FIT = '#set page(width: auto, height: auto, margin: 4pt)\n#image("picture.svg")\n'
 
@@ -19,7 +20,7 @@ def png_of_svg(svg: str, ppi: float = 160) -> bytes:
     return _one_page(made)
 
 
-def document_of_typst(text: str, kind: str, ppi: float = 144) -> bytes:
+def document_of_typst(text: str, kind: Literal["pdf", "png"], ppi: float = 144) -> bytes:
     """kind: "pdf" or "png"."""
     import typst
 

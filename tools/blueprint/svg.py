@@ -1,4 +1,4 @@
-"""The few shapes that the drawings need, as SVG text. Units are the drawing's own; numbers are rounded, so that the same plan gives the same bytes."""
+"""The few shapes that the drawings need, as SVG text. Numbers are rounded, so that the same plan gives the same bytes."""
 
 from __future__ import annotations
 

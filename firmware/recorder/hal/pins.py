@@ -7,7 +7,6 @@ from micropython import const
 
 CARD_SPI = const(0)  # block
 I2C = const(0)  # block
-CARD_IN = const(1)  # CARD_DETECT with a card in. Sockets differ: safest is to call the level at which a card answered "in"
 MIC_CLOCK = const(10)  # bit clock, out
 MIC_WORD_SELECT = const(11)  # word select, out: the state machine sets it with the clock, so it is the next pin
 MIC_DATA = const(12)  # data, in
@@ -15,7 +14,7 @@ CARD_CLOCK = const(18)  # clock, out
 CARD_MOSI = const(19)  # data to the card, out
 CARD_MISO = const(16)  # data from the card, in
 CARD_SELECT = const(17)  # chip select, out; low = chosen
-CARD_DETECT = const(20)  # switch in the socket to ground, pull-up; most sockets close it when EMPTY, so CARD_IN is 1
+CARD_DETECT = const(20)  # switch in the socket to ground, pull-up; which level means a card differs between sockets
 I2C_DATA = const(4)  # DS3231 at 0x68, MAX17048 at 0x36
 I2C_CLOCK = const(5)
 SWITCH = const(14)  # slide switch to ground, pull-up; low = record
