@@ -4,6 +4,7 @@ The DMA's own transfer count is the sample counter: it starts at its highest val
 """
 
 import gc
+import time
 
 import micropython
 import rp2
@@ -35,7 +36,8 @@ _RX_FIFO = const(0x50200020)  # PIO 0, RXF0
 _DREQ = const(4)  # PIO 0, receiver of state machine 0
 _MOST = const(0xFFFFFFFF)
 _WAKE_MS = const(400)  # an INMP441 sends zeros for 2**18 bit clocks, 256 ms; an ICS-43434 is there in 20
-_ALIKE = const(64)  # a microphone's noise, about one step of 16 bits, never stands still for 4 ms
+_WINDOW = const(64)  # samples, in which a microphone's noise, about one step of 16 bits, changes about forty times
+_CHANGES = const(8)
 
 
 @rp2.asm_pio(
@@ -100,6 +102,7 @@ def start() -> None:
     _machine.active(1)
     began = clock.ticks_ms()
     while not _speaks():
+        time.sleep_ms(1)
         if clock.since_ms(began) >= _WAKE_MS:
             stop()
             raise RecorderError(
@@ -118,16 +121,14 @@ def _count_from_zero() -> None:
 
 @micropython.viper
 def _speaks() -> bool:
-    """The last samples are not all the same."""
+    """The last samples differ from each other, and not just once, as when a line is pulled to where it then stays."""
     taken = int(count())
-    if taken < _ALIKE:
-        return False
-    samples = ptr16(_ring)
-    last = samples[(taken - 1) & 16383]
-    for k in range(2, _ALIKE + 1):  # noqa: SIM110 (viper has no generators)
-        if samples[(taken - k) & 16383] != last:
-            return True
-    return False
+    changes = 0
+    if taken >= _WINDOW:
+        samples = ptr16(_ring)
+        for k in range(taken - _WINDOW + 1, taken):
+            changes += int(samples[k & 16383] != samples[(k - 1) & 16383])
+    return changes >= _CHANGES
 
 
 def stop() -> None:
