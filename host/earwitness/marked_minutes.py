@@ -1,0 +1,323 @@
+"""Marked minutes that come ahead of their recordings: 45 s before and 15 s after each mark, over a link that is too slow for
+all of it.
+
+They lie beside the recordings as they came, encrypted, in hidden files that go when the whole recording is there: page n
+at its place in a file with holes. What is opened is checked with its tag, by the recording's own key; that the recorder
+signed for it is proved with the whole recording only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+import numpy as np
+
+from earwitness import events, keys, page
+from earwitness.body import FLAC, Body
+from earwitness.container import find_header
+from earwitness.errors import EarwitnessError, IntegrityError, NoDeviceError
+from earwitness.link.messages import FINAL, PAGE_BYTES, Recording
+from earwitness.opening import open_page
+from earwitness.pcm import decode_pages
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from earwitness.identity import Identity
+    from earwitness.library import Library
+    from earwitness.link.client import Recorder
+
+RATE_HZ: Final = 16_000
+BEFORE_S: Final = 45.0
+AFTER_S: Final = 15.0
+_PAGE_S: Final = 0.47  # of speech, about: where nobody can open the pages
+_SUFFIX: Final = ".minutes"
+_SHORTEST_PAGE_S: Final = 0.1  # of noise that does not shrink
+_STEPS: Final = 12  # ranges asked for in one direction: silence is packed closer than speech, muting closer still
+
+Progress = Callable[[int, int], None]
+
+
+class Minute(NamedTuple):
+    """One mark of one recording on the recorder: `number` counts its marks from 1."""
+
+    seq: int
+    number: int
+    pages: int  # that are here
+    seconds: float  # of sound that is here and whose tags are right; 0 where it could not be opened
+    at_s: float  # of the mark, from the recording's beginning; -1 where it could not be opened
+    reason: str  # why it did not come, or ""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A marked minute that was opened."""
+
+    seq: int
+    number: int
+    first_sample: int
+    mark_sample: int
+    samples: npt.NDArray[np.int16]  # holes, and what was off the record, as silence
+
+
+class Pages:
+    """The pages of one recording that came ahead."""
+
+    def __init__(self, path: Path) -> None:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        self._file: BinaryIO = os.fdopen(handle, "r+b")
+
+    def __enter__(self) -> Pages:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def get(self, number: int) -> bytes | None:
+        """Page `number` of the file, if it is here."""
+        self._file.seek(number * PAGE_BYTES)
+        data = self._file.read(PAGE_BYTES)
+        return data if page.start(data) is not None else None
+
+    def put(self, number: int, data: bytes) -> None:
+        """Keep a page."""
+        self._file.seek(number * PAGE_BYTES)
+        self._file.write(data)
+
+    def count(self) -> int:
+        """Pages that the file has room for."""
+        return self._file.seek(0, os.SEEK_END) // PAGE_BYTES
+
+
+def minutes_path(library: Library, recording_id: str) -> Path:
+    """Where what came ahead of a recording lies."""
+    return library.root / f".{recording_id}{_SUFFIX}"
+
+
+class _Fetcher:
+    """Has the pages of one recording brought here as they are wanted."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        recording: Recording,
+        pages: Pages,
+        identity: Identity | None,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._recorder = recorder
+        self._recording = recording
+        self._pages = pages
+        self._progress = progress
+        self.bring(0, min(2, recording.pages))
+        header, _ = find_header(pages.get(0) or b"", pages.get(1) or b"")
+        if header.recording_id != recording.recording_id:
+            raise IntegrityError("Its file holds another recording than the one that was listed.")
+        self.opener = Opener(pages, identity) if identity is not None else None
+
+    def bring(self, first: int, end: int) -> int:
+        """Have pages first to end-1 here, as far as the card can give them; returns how many are."""
+        here = 0
+        at = first
+        while at < end:
+            if self._pages.get(at) is not None:
+                here += 1
+                at += 1
+                continue
+            until = at + 1
+            while until < end and self._pages.get(until) is None:
+                until += 1
+            for got in self._recorder.read(replace(self._recording, pages=until), at):
+                if got.data is not None and self._is_ours(got.data):
+                    self._pages.put(got.number, got.data)
+                    here += 1
+                self._progress(PAGE_BYTES)
+            at = until
+        return here
+
+    def _is_ours(self, data: bytes) -> bool:
+        start = page.start(data)
+        return start is not None and start.recording_id == self._recording.recording_id
+
+    def minute(self, number: int, mark: int) -> Minute:
+        """Bring what belongs to the mark in file page `mark`."""
+        seq, last = self._recording.seq, self._recording.pages - 1
+        self.bring(mark, mark + 1)
+        opener = self.opener
+        at = opener.mark_s(mark) if opener is not None else None
+        if opener is None or at is None:
+            low = max(1, mark - int(BEFORE_S / _PAGE_S))
+            high = min(last, mark + int(AFTER_S / _PAGE_S))
+            return Minute(seq, number, self.bring(low, high + 1), 0.0, -1.0, "")
+        low = high = mark
+        page_s = 1.25 * (opener.length_s(mark) or _PAGE_S)  # the first step rather falls short
+        for _ in range(_STEPS):
+            begin = opener.begin_s(low, mark)
+            missing = (begin if begin is not None else at) - max(0.0, at - BEFORE_S)
+            if missing <= 0 or low <= 1:
+                break
+            if begin is not None and low < mark:
+                page_s = max((at - begin) / (mark - low), _SHORTEST_PAGE_S)
+            step, end = max(1, round(missing / page_s)), low
+            low = max(1, low - step)
+            self.bring(low, end)
+        for _ in range(_STEPS):
+            end_s = opener.end_s(high, mark)
+            missing = at + AFTER_S - (end_s if end_s is not None else at)
+            if missing <= 0 or high >= last:
+                break
+            start = high + 1
+            high = min(last, high + max(1, round(missing / page_s)))
+            self.bring(start, high + 1)
+        seconds = sum(opener.length_s(one) for one in range(low, high + 1))
+        return Minute(seq, number, high + 1 - low, round(seconds, 2), round(at, 2), "")
+
+
+class Opener:
+    """Opens pages in any order; only those whose tag is right count."""
+
+    def __init__(self, pages: Pages, identity: Identity) -> None:
+        """Raises KeyMissingError if `identity` is no recipient."""
+        header, _ = find_header(pages.get(0) or b"", pages.get(1) or b"")
+        self._header = header
+        self._key = keys.recording_key(header, identity)
+        self._pages = pages
+        self._ratchet = keys.Ratchet(self._key, header)
+        self._page_keys: dict[int, bytes] = {}
+        self._opened: dict[int, Body | None] = {}
+
+    def body(self, number: int) -> Body | None:
+        """The inside of file page `number`; None where it is not here, no sound, or its tag is wrong."""
+        if number not in self._opened:
+            data = self._pages.get(number)
+            if data is None:
+                return None
+            start = page.start(data)
+            found = None
+            if start is not None and start.kind == page.AUDIO and start.number <= number:
+                try:
+                    found = open_page(data, page.digest(data), self._page_key(start.number))
+                except EarwitnessError:
+                    found = None
+            self._opened[number] = found
+        return self._opened[number]
+
+    def _page_key(self, index: int) -> bytes:
+        while self._ratchet.index <= index:
+            at = self._ratchet.index
+            self._page_keys[at] = self._ratchet.page_key(at)
+        return self._page_keys[index]
+
+    def mark_s(self, number: int) -> float | None:
+        """When page `number` has its first mark, seconds from the recording's beginning; None if it cannot be opened."""
+        body = self.body(number)
+        if body is None:
+            return None
+        marks = (events.mark(one)[1] for one in events.parse(body.events) if one.type == events.MARK)
+        return float(next(marks, body.first_sample) / RATE_HZ)
+
+    def begin_s(self, number: int, until: int) -> float | None:
+        """Where page `number`, or the first one with sound from there to `until`, begins in the recording; seconds."""
+        bodies = (self.body(one) for one in range(number, until + 1))
+        return next((body.first_sample / RATE_HZ for body in bodies if body is not None), None)
+
+    def end_s(self, number: int, since: int) -> float | None:
+        """Where page `number`, or the last one with sound from `since` to there, ends in the recording; seconds."""
+        bodies = (self.body(one) for one in range(number, since - 1, -1))
+        return next((body.end / RATE_HZ for body in bodies if body is not None), None)
+
+    def length_s(self, number: int) -> float:
+        """Seconds of sound in page `number`, 0 for what is no sound."""
+        body = self.body(number)
+        return body.samples / RATE_HZ if body is not None else 0.0
+
+
+def fetch(
+    recorder: Recorder,
+    recordings: Iterable[Recording],
+    library: Library,
+    *,
+    identity: Identity | None = None,
+    progress: Progress | None = None,
+) -> list[Minute]:
+    """Bring the marked minutes of recordings that the library lacks, the newest recording first. What an earlier run
+    brought is not brought again.
+
+    With an identity exactly 45 s before and 15 s after each mark are taken; without, about as many pages. Raises
+    LinkLostError where the recorder went away; running it again resumes.
+    """
+    done = 0
+
+    def tell(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, 0)
+
+    found: list[Minute] = []
+    wanted = [one for one in recordings if one.state == FINAL and one.marks and not _is_here(library, one)]
+    for recording in sorted(wanted, key=lambda one: -one.seq):
+        with Pages(minutes_path(library, recording.recording_id.hex())) as pages:
+            try:
+                fetcher = _Fetcher(recorder, recording, pages, identity, tell)
+                for number, mark in enumerate(recording.marks, 1):
+                    found.append(fetcher.minute(number, mark))
+            except NoDeviceError:
+                raise
+            except EarwitnessError as error:
+                found.append(Minute(recording.seq, 0, 0, 0.0, -1.0, error.message))
+    return found
+
+
+def _is_here(library: Library, recording: Recording) -> bool:
+    entry = library.has(recording.recording_id.hex())
+    return entry is not None and library.is_whole(entry)
+
+
+def settle(library: Library) -> None:
+    """Delete what came ahead of recordings that are here as a whole now."""
+    for path in waiting(library):
+        entry = library.has(path.name[1 : -len(_SUFFIX)])
+        if entry is not None and library.is_whole(entry):
+            path.unlink(missing_ok=True)
+
+
+def waiting(library: Library) -> list[Path]:
+    """Files of marked minutes whose recordings have not come yet."""
+    return sorted(library.root.glob(f".*{_SUFFIX}"))
+
+
+def sounds(path: Path, identity: Identity) -> Iterator[Sound]:
+    """What came of each mark, in order. Raises KeyMissingError if the identity does not open it."""
+    with Pages(path) as pages:
+        opener = Opener(pages, identity)
+        header, _ = find_header(pages.get(0) or b"", pages.get(1) or b"")
+        bodies = [body for number in range(pages.count()) if (body := opener.body(number)) is not None]
+        number = 0
+        for body in bodies:
+            for event in events.parse(body.events):
+                if event.type == events.MARK:
+                    number += 1
+                    _, at = events.mark(event)
+                    yield Sound(header.seq, number, *_cut(bodies, at))
+
+
+def _cut(bodies: list[Body], at: int) -> tuple[int, int, npt.NDArray[np.int16]]:
+    first = max(0, at - int(BEFORE_S * RATE_HZ))
+    end = at + int(AFTER_S * RATE_HZ)
+    near = [body for body in bodies if body.end > first and body.first_sample < end]
+    first = max(first, near[0].first_sample)
+    end = min(end, near[-1].end)
+    out = np.zeros(max(0, end - first), dtype=np.int16)
+    for body in near:
+        if body.samples:
+            samples = decode_pages([body], RATE_HZ) if body.codec == FLAC else np.frombuffer(body.audio, "<i2")
+            start, stop = max(body.first_sample, first), min(body.end, end)
+            out[start - first : stop - first] = samples[start - body.first_sample : stop - body.first_sample]
+    return first, at, out
