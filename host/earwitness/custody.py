@@ -60,10 +60,13 @@ def _compared(told: Mapping[str, str]) -> str:
     return f"the recorder, {since_s:.0f} s after it was switched on, asked for its time: {when} UTC, give or take {error_s:.3g} s"
 
 
+_FROM: Final = {"USB": "recorder", "Bluetooth": "recorder over Bluetooth"}
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, str]], str]]] = {
     "synced": lambda told: (
-        f"copied here from the {'recorder' if told['how'] == 'USB' else told['how']}, {int(told['bytes']) / 1e6:.1f} MB"
+        f"copied here from the {_FROM.get(told['how'], told['how'])}, {int(told['bytes']) / 1e6:.1f} MB"
     ),
+    "receipt": lambda told: f"the recorder {told['recorder']} was given a signed receipt for it",
+    "freed": lambda _told: "deleted on the recorder, after this copy had been verified once more",
     "verified": lambda told: f"checked {'with' if told['key'] == 'yes' else 'without'} the key: {told['result']}",
     "played": lambda told: f"played, {told['part']}",
     "exported": _exported,

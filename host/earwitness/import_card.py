@@ -99,11 +99,12 @@ class CardSource:
             found.append(Recording(int(match[1]), recording_id, size // PAGE_BYTES, FINAL, device=device))
         return found
 
-    def read(self, recording: Recording, first: int) -> Iterator[Page]:
+    def read(self, recording: Recording, first: int, stop: int | None = None) -> Iterator[Page]:
         name = self._names[recording.recording_id]
         number = first
-        while number < recording.pages:
-            want = min(_READ_PAGES, recording.pages - number)
+        end = recording.pages if stop is None else min(stop, recording.pages)
+        while number < end:
+            want = min(_READ_PAGES, end - number)
             try:
                 data = self._card.read(name, number * PAGE_BYTES, want * PAGE_BYTES)
             except OSError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from earwitness.devices import DeviceRecord, DeviceStore, Pending
 from earwitness.errors import NoDeviceError, UsageError
 from earwitness.link.client import ButtonError, Recorder
+from earwitness.link.connect import PLUG_IN
+from earwitness.link.messages import check_pairing
 from earwitness.link.transport import Port, discover, open_port
 
 _NAME_BYTES: Final = 32
@@ -41,12 +44,8 @@ def pair(
     `recipients`: 1 to 3 raw X25519 public keys, the owner's first. `wait_for_button` is called each time that the
     recorder finds its button up and says whether to ask once more (without it, that is an error at once).
     """
-    if not 1 <= len(recipients) <= 3 or any(len(key) != 32 for key in recipients):
-        raise UsageError("A recorder takes one to three recipients.", "The owner's key, and up to two more.")
-    if len(set(recipients)) != len(recipients):
-        raise UsageError("The same recipient was given twice.")
-    if not name.strip() or len(name.encode()) > _NAME_BYTES or not name.isprintable():
-        raise UsageError("The recorder's name is empty or too long.", f"At most {_NAME_BYTES} bytes, on one line.")
+    _check_recipients(recipients)
+    check_name(name)
     keys = tuple(key.hex() for key in recipients)
     pending = store.pending()
     if pending is None or pending.recipients != keys or pending.name != name:
@@ -80,6 +79,48 @@ def pair(
     return record
 
 
+def change_recipients(
+    recorder: Recorder,
+    record: DeviceRecord,
+    recipients: Sequence[bytes],
+    store: DeviceStore,
+    *,
+    wait_for_button: Callable[[], bool] | None = None,
+) -> DeviceRecord:
+    """For whom the recorder seals what it records from now on; what it recorded before is not changed.
+
+    `recipients` and `wait_for_button` as in `pair`. The recorder signs what it stored, and that is compared.
+    """
+    _check_recipients(recipients)
+    while True:
+        try:
+            note = recorder.set_recipients(recipients)
+            break
+        except ButtonError:
+            if wait_for_button is None or not wait_for_button():
+                raise
+    receipt_key = receipt_public(bytes.fromhex(record.receipt_seed))
+    name = recorder.settings().name
+    check_pairing(note, record.public, record.secret, receipt_key, name, list(recipients))
+    keys = tuple(key.hex() for key in recipients)
+    record = replace(record, name=name, recipients=keys, pairing_note=note.decode("utf-8"))
+    store.put(record)
+    return record
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError unless a recorder can be called so."""
+    if not name.strip() or len(name.encode()) > _NAME_BYTES or not name.isprintable():
+        raise UsageError("The recorder's name is empty or too long.", f"At most {_NAME_BYTES} bytes, on one line.")
+
+
+def _check_recipients(recipients: Sequence[bytes]) -> None:
+    if not 1 <= len(recipients) <= 3 or any(len(key) != 32 for key in recipients):
+        raise UsageError("A recorder takes one to three recipients.", "The owner's key, and up to two more.")
+    if len(set(recipients)) != len(recipients):
+        raise UsageError("The same recipient was given twice.")
+
+
 def ports(named: str | None = None) -> list[Port]:
     """Where to look for a recorder: the named port alone, else all that `discover` finds."""
     return [Port(named, "named")] if named else discover()
@@ -89,7 +130,7 @@ def open_recorder(named: str | None = None) -> Recorder:
     """The one recorder that is plugged in, greeted and not authenticated: what pairing begins with."""
     found = ports(named)
     if not found:
-        raise NoDeviceError("No recorder is plugged in.", "Plug it in, or name its port with --port.")
+        raise NoDeviceError("No recorder is plugged in.", PLUG_IN)
     if len(found) > 1:
         names = ", ".join(port.name for port in found)
         raise UsageError(f"There is more than one: {names}.", "Name one with --port.")

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,23 +27,40 @@ from earwitness.errors import (
     KeyMissingError,
     NoDeviceError,
 )
+from earwitness.freeing import Freed, free, give_receipts, keep_ends, note_freed
 from earwitness.intake import take
 from earwitness.link.client import ClockSet, Page, Recorder
-from earwitness.link.messages import FREED, OPEN, PAGE_BYTES, Recording, Status
+from earwitness.link.messages import ELSEWHERE, FREED, LOST, OPEN, PAGE_BYTES, Recording, Status
 from earwitness.part import Part, part_path
+from earwitness.settled import Settled
 
 if TYPE_CHECKING:
     from earwitness.identity import Identity
     from earwitness.library import Entry, Library
     from earwitness.verify import Verdict
 
-NEW, PRESENT, UNOPENED, DAMAGED, SKIPPED, FAILED = "new", "present", "unopened", "damaged", "skipped", "failed"
+NEW, PRESENT, UNOPENED, DAMAGED, SKIPPED, FAILED, GONE = (
+    "new",
+    "present",
+    "unopened",
+    "damaged",
+    "skipped",
+    "failed",
+    "gone",
+)
+ENDS: Final = "ends"  # folder of final notes whose recordings are on no card any more
 _TELL_EVERY_PAGES: Final = 16
+_GONE_WORDS: Final = {
+    FREED: "freed on the recorder",
+    LOST: "lost with its card: the recorder signed that it is gone",
+    ELSEWHERE: "not on the card that is in the recorder",
+}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a copy stands. `phase` is `reading` or `checking`; `rate` is bytes a second of this run, 0 at its start."""
+    """Where a copy stands. `phase` is `reading`, `checking` or `freeing`; `rate` is bytes a second of this run, 0 at its
+    start."""
 
     seq: int
     phase: str
@@ -56,9 +73,10 @@ class Progress:
 class Item:
     """What became of one recording.
 
-    `new`: it is in the library and verified. `present`: it was there, verified to its final note. `unopened`: new, but the
+    `new`: it is in the library and verified. `present`: it was there, verified to its final note, or as whole as it ever
+    will be: `reason` says so. `unopened`: new, but the
     identity at hand does not open it. `damaged`: this is all that there is, and the verdict says what is wrong. `skipped`:
-    still being recorded. `failed`: not copied. `path` and `verdict` are of the file that was read now; without a path it
+    still being recorded. `gone`: not on the recorder's card any more. `failed`: not copied. `path` and `verdict` are of the file that was read now; without a path it
     was not kept, because a better copy was here: `reason` says so.
     """
 
@@ -78,11 +96,14 @@ class SyncReport:
     items: list[Item]
     status: Status | None = None
     clock: ClockSet | None = None
+    freed: list[Freed] = field(default_factory=list)  # what was to be freed, if that was asked for
 
     @property
     def ok(self) -> bool:
         """Nothing failed and nothing came damaged."""
-        return all(item.outcome not in (DAMAGED, FAILED) for item in self.items)
+        return all(item.outcome not in (DAMAGED, FAILED) for item in self.items) and not any(
+            item.reason for item in self.freed
+        )
 
 
 class Source(Protocol):
@@ -94,8 +115,8 @@ class Source(Protocol):
     def recordings(self) -> list[Recording]:
         """What there is; `pages` may count unused space at a file's end."""
 
-    def read(self, recording: Recording, first: int) -> Iterator[Page]:
-        """The file's pages from `first` on, in order."""
+    def read(self, recording: Recording, first: int, stop: int | None = None) -> Iterator[Page]:
+        """The file's pages from `first` on, in order, to `stop` (not with it) or to its end."""
 
 
 class RecorderSource:
@@ -106,12 +127,15 @@ class RecorderSource:
     def __init__(self, recorder: Recorder, how: str = "USB") -> None:
         self.how = how
         self._recorder = recorder
+        self._listed: list[Recording] | None = None
 
     def recordings(self) -> list[Recording]:
-        return self._recorder.list()
+        if self._listed is None:
+            self._listed = self._recorder.list()
+        return self._listed
 
-    def read(self, recording: Recording, first: int) -> Iterator[Page]:
-        return self._recorder.read(recording, first)
+    def read(self, recording: Recording, first: int, stop: int | None = None) -> Iterator[Page]:
+        return self._recorder.read(recording, first, stop)
 
 
 def sync(
@@ -123,8 +147,13 @@ def sync(
     identity: Identity | None = None,
     progress: Callable[[Progress], None] | None = None,
     how: str = "USB",
+    free_synced: bool = False,
+    again: bool = False,
 ) -> SyncReport:
     """Copy every recording that the library lacks. The recorder is authenticated (see link.connect).
+
+    Then it gets a receipt for each that is here, verified and opened; `free_synced`: and deletes those. `again`: read once
+    more what is known to be damaged on the recorder.
 
     First its STATUS is held against what it signed before: IntegrityError is a rollback or a copied key, and nothing is
     copied. Then it gets entropy, the time, and at the end the hash of the newest time token here (beacon.py). Raises
@@ -134,15 +163,18 @@ def sync(
     store.remember(record, status)
     if status.told.get("state") in ("recording", "muted"):
         raise DeviceBusyError("The recorder is recording.", "Slide it off, then run the same again.")
+    _learn_settings(recorder, record, store)
     recorder.entropy()
     clock = recorder.set_clock()
+    source = RecorderSource(recorder, how)
     items = take_all(
-        RecorderSource(recorder, how),
+        source,
         library,
         pinned={record.public},
         identity=identity,
         progress=progress,
         time_now=Comparison(status.boot_id.hex(), clock.mono_us, clock.utc_us, clock.error_us),
+        again=again,
     )
     for item in items:
         if item.path is not None and item.verdict is not None:
@@ -150,7 +182,28 @@ def sync(
     token = beacon.offer(library)
     if token is not None:
         recorder.beacon(beacon.TIME_TOKEN, token)
-    return SyncReport(items, status, clock)
+    listed = source.recordings()
+    keep_ends(recorder, record, listed, library.root / ENDS)
+    checked = {item.recording_id: item.verdict for item in items if item.outcome == NEW and item.verdict is not None}
+    held = give_receipts(recorder, record, library, listed, identity, checked)
+    freed: list[Freed] = []
+    if free_synced:
+
+        def tell(done: int, total: int) -> None:
+            if progress:
+                progress(Progress(0, "freeing", done, total, 0))
+
+        freed = free(recorder, record, library, listed, identity, held, tell)
+    return SyncReport(items, status, clock, freed)
+
+
+def _learn_settings(recorder: Recorder, record: DeviceRecord, store: DeviceStore) -> None:
+    """What may have been set by a run that was cut off, or on another computer: name and recipients."""
+    settings = recorder.settings()
+    known = store.get(record.public) if any(known.public == record.public for known in store.all()) else record
+    keys = tuple(key.hex() for key in settings.recipients)
+    if (settings.name, keys) != (known.name, known.recipients):
+        store.put(replace(known, name=settings.name or known.name, recipients=keys))
 
 
 def take_all(
@@ -161,34 +214,40 @@ def take_all(
     identity: Identity | None = None,
     progress: Callable[[Progress], None] | None = None,
     time_now: Comparison | None = None,
+    again: bool = False,
 ) -> list[Item]:
     """Copy, verify and take in whatever `source` has and `library` lacks. `pinned`: keys of the paired recorders.
 
+    What came damaged from a recorder, and still is there, is not read from end to end at each sync, but for `again`.
     `time_now`, from a recorder that was just asked, dates what it recorded before its clock was set.
     """
     known: dict[str, list[Entry]] = {}
     for entry in library.entries():
         known.setdefault(entry.recording_id, []).append(entry)
     items = []
+    settled = Settled()
     for recording in source.recordings():
         name = recording.recording_id.hex()
         # A copy under another key is another recording, whatever id it says it has.
         keys = {recording.device} if recording.device else pinned
         have = next((entry for entry in known.get(name, []) if bytes.fromhex(entry.row.device_key) in keys), None)
         whole = have is not None and library.is_whole(have)
-        if have is not None and (whole or recording.state == FREED):
+        gone = _GONE_WORDS.get(recording.state, "")
+        known_bad = have is not None and not (whole or gone or again) and _is_settled(settled, source, recording)
+        if have is not None and (whole or gone or known_bad):
             library.came(have, source.how)
+            if recording.state == FREED:
+                note_freed(have)
             if time_now:
                 library.compared(have, time_now)
-            reason = "" if whole else "freed on the recorder; the copy here is not whole"
-            items.append(Item(recording.seq, name, PRESENT if whole else SKIPPED, have.path, reason=reason))
-        elif recording.state == FREED:
-            items.append(Item(recording.seq, name, SKIPPED, reason="freed on the recorder"))
-        elif recording.state == OPEN:
-            items.append(Item(recording.seq, name, SKIPPED, reason="still being recorded"))
+            why = f"{gone}; the copy here is not whole" if gone else "damaged on the recorder; the copy here stays"
+            outcome, path = (PRESENT, None) if known_bad else (PRESENT if whole else GONE, have.path)
+            items.append(Item(recording.seq, name, outcome, path, reason="" if whole else why))
+        elif gone or recording.state == OPEN:
+            items.append(Item(recording.seq, name, GONE if gone else SKIPPED, reason=gone or "still being recorded"))
         else:
             try:
-                item, entry = _take(source, recording, library, pinned, identity, progress)
+                item, entry = _take(source, recording, library, pinned, identity, progress, settled)
                 items.append(item)
                 if time_now:
                     library.compared(entry, time_now)
@@ -199,6 +258,23 @@ def take_all(
     return items
 
 
+def _is_settled(settled: Settled, source: Source, recording: Recording) -> bool:
+    """Damaged on the recorder, and the damage is still as it was. From a card it is read again: that costs little."""
+
+    def look(number: int) -> bytes | None:
+        page = next(source.read(recording, number, number + 1), None)
+        return None if page is None else page.data
+
+    if source.to_the_end or recording.state == OPEN:
+        return False
+    try:
+        return settled.still(recording, source.how, look)
+    except NoDeviceError:
+        raise
+    except EarwitnessError:
+        return False  # reading it says why
+
+
 def _take(
     source: Source,
     recording: Recording,
@@ -206,6 +282,7 @@ def _take(
     pinned: set[bytes],
     identity: Identity | None,
     progress: Callable[[Progress], None] | None,
+    settled: Settled,
 ) -> tuple[Item, Entry]:
     part = part_path(library, recording)
     resumed = _copy(source, recording, part, progress)
@@ -216,6 +293,8 @@ def _take(
         _copy(source, recording, part, progress)
         verdict, outcome = _check(part, recording, pinned, identity, progress)
     size = part.stat().st_size
+    if not source.to_the_end and (verdict is None or verdict.intact.ok is not True or not verdict.final_note):
+        settled.note(recording, source.how, part)
     taken = take(library, part, how=source.how)
     sync_folder(taken.entry.path.parent)
     entry, reason = taken.entry, ""

@@ -70,10 +70,9 @@ def test_a_wrong_value_is_told_in_words(tmp_path: Path) -> None:
     assert "Wrong value for '--mark': it is a whole number." in run(tmp_path, "play", "1", "--mark", "q").stderr
 
 
-def test_bluetooth_is_not_offered_while_there_is_none(tmp_path: Path) -> None:
-    assert "ble" not in re.findall(r"\w+", run(tmp_path, "sync", "--help").stdout)
-    done = run(tmp_path, "sync", "--via", "ble")
-    assert done.returncode == 2 and "Choose usb or card." in done.stderr
+def test_a_way_to_sync_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "sync", "--via", "pigeon")
+    assert done.returncode == 2 and "Choose usb, ble or card." in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -70,13 +70,22 @@ def test_who_can_open_recordings_is_said_at_pairing_and_listed(home: Path, start
 
 def test_status_is_told_in_words_and_raw_only_as_json(home: Path, start: Callable[..., Device]) -> None:
     told = {"battery_mv": "3902", "minutes_left": "-1", "worst_write_ms": "-1", "clock_set": "1", "name": "x"}
-    told |= {"trouble": "no card", "waiting": "1", "card_free_pages": "720000", "something_new": "7"}
+    told |= {
+        "trouble": "no card",
+        "on_card": "1",
+        "waiting": "0",
+        "faults": "2",
+        "card_free_pages": "720000",
+        "something_new": "7",
+    }
     lines = in_words(told)
     assert lines == [
         "Battery 3.90 V",
         "Clock set: yes",
         "Why it would not record: no card",
         "On its card: 1 recording",
+        "Not synced yet: none",
+        "Things that went wrong: 2",
         "Room on the card for about 100 hours of sound",
         "Something new: 7",
     ]

@@ -18,7 +18,7 @@ from earwitness.link.client import LinkLostError, Recorder
 from earwitness.link.connect import connect
 from earwitness.link.messages import short_key
 from earwitness.link.transport import SocketTransport
-from earwitness.sync import DAMAGED, FAILED, NEW, PRESENT, SKIPPED, UNOPENED, Progress, SyncReport, sync
+from earwitness.sync import DAMAGED, FAILED, GONE, NEW, PRESENT, SKIPPED, UNOPENED, Progress, SyncReport, sync
 from link_device import SECRET, SEED, Device, Meddler
 
 OWNER = Identity.generate()
@@ -270,7 +270,7 @@ def test_a_copy_that_was_complete_and_not_yet_verified_is_not_read_again(
 
 def test_freed_and_open_ones_are_left_alone(start: Callable[..., Device], library: Library, store: DeviceStore) -> None:
     report = run(start(RECORDINGS, item1={"state": 3}, item2={"state": 2}), library, store)
-    assert [item.outcome for item in report.items] == [SKIPPED, SKIPPED]
+    assert [item.outcome for item in report.items] == [GONE, SKIPPED]
 
 
 def test_an_unfinished_copy_is_replaced_by_the_finished_one(

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from earwitness import __version__, places
 from earwitness.console import console
 from earwitness.errors import EarwitnessError
-from earwitness.plain import counted
+from earwitness.plain import counted, one_line
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,21 @@ def _player() -> Iterator[Finding]:
         yield Finding("care", error.message, error.hint)
 
 
+_WIRING: Final = {
+    "card": "Push the card in until it clicks; then the card's clock, data and select wires; then another card.",
+    "microphone": "Check the microphone's data, clock and word-select wires, its 3V3, and that its L/R pin is at ground.",
+    "clock": "Optional. Check the clock chip's SDA and SCL wires and its coin cell; sync sets the clock as well.",
+    "battery": "Charge it; then check the divider's two resistors and the battery's plug.",
+    "button": "Let go of it. If nobody presses it, its wires touch, or it is wired to ground for good.",
+    "switch": "Slide it off. If it is off, its wires touch, or it is wired to ground for good.",
+    "light": "Check which way round the LED is, and its resistor.",
+    "motor": "Check the motor's transistor, and the diode beside it.",
+    "radio": "Do not record secrets with it: its radio does not switch off. Install the firmware again.",
+    "entropy": "Its random source is broken: no recording can be sealed with this board. Exchange the board.",
+    "memory": "Start it again; if this stays, install the firmware again.",
+}
+
+
 def _recorder(port: str | None) -> Iterator[Finding]:
     from earwitness.commands.status import in_words
     from earwitness.devices import DeviceStore
@@ -157,9 +172,15 @@ def _recorder(port: str | None) -> Iterator[Finding]:
     recorder, record = connect(store, port)
     with recorder:
         said = recorder.status()
+        tested = [] if said.told.get("state") in ("recording", "muted") else recorder.selftest()
     store.remember(record, said)
     yield Finding("ok", f"{record.name} ({record.short_key}) proved itself; newest recording {said.newest or 'none'}")
     for name, value in said.told.items():
         state = {"trouble": "bad", "last_fault": "care"}.get(name, "ok")
         for line in in_words({name: value}):
             yield Finding(state, line)
+    if not tested:
+        yield Finding("care", "its parts were not tested: it is recording", "Slide it off, then run the same again.")
+    for part in tested:
+        advice = "" if part.verdict == "ok" else _WIRING.get(part.name, "")
+        yield Finding(part.verdict, one_line(f"its {part.name}: {part.figures}"), advice)

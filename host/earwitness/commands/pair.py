@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earwitness.commands._device import PortOption, button_waiter
 from earwitness.console import console
 from earwitness.errors import EarwitnessError
 
 if TYPE_CHECKING:
     from earwitness.devices import DeviceRecord
     from earwitness.link.client import Recorder
-
-_BUTTON_S = 60
 
 
 def pair(
@@ -26,7 +24,7 @@ def pair(
             metavar="AGE1…", help="Public key of a backup or a solicitor who may open recordings too; up to two."
         ),
     ] = None,
-    port: Annotated[str | None, typer.Option(metavar="PORT", help="Where it is plugged in, if not found.")] = None,
+    port: PortOption = None,
     sheet: Annotated[Path | None, typer.Option(metavar="PDF", help="Where to save the recovery sheet.")] = None,
     keep: Annotated[
         str | None, typer.Option(metavar="PLACE", help="Where to keep a new key: keyring, passphrase or file.")
@@ -47,19 +45,12 @@ def pair(
             console.say(
                 "A second key (backup, solicitor) can be named with --second; without one, only yours opens them."
             )
-        give_up = time.monotonic() + _BUTTON_S
-        asked = False
-
-        def wait() -> bool:
-            nonlocal asked
-            if not asked:
-                console.say("Hold the recorder's button down until it buzzes.")
-                asked = True
-            time.sleep(0.3)
-            return time.monotonic() < give_up
-
         record = pair_recorder(
-            recorder, [identity.recipient_bytes, *others], DeviceStore(), name=name, wait_for_button=wait
+            recorder,
+            [identity.recipient_bytes, *others],
+            DeviceStore(),
+            name=name,
+            wait_for_button=button_waiter("Hold the recorder's button down until it buzzes."),
         )
         _first_words(recorder, record)
     data = {

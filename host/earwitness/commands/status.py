@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
-
+from earwitness.commands._device import PortOption, WhichOption
 from earwitness.console import console
 from earwitness.plain import counted, one_line
+
+if TYPE_CHECKING:
+    from earwitness.link.messages import Fault
 
 _PAGE_S: Final = 0.5  # about: what a page of 4096 bytes holds of speech
 
@@ -35,10 +37,13 @@ _WORDS: Final[Mapping[str, Callable[[str], str]]] = {
     "battery_mv": _battery,
     "minutes_left": _minutes,
     "card_free_pages": _room,
-    "waiting": lambda count: f"On its card: {counted(int(count), 'recording')}",
+    "on_card": lambda count: f"On its card: {counted(int(count), 'recording')}",
+    "waiting": lambda count: f"Not synced yet: {int(count) or 'none'}",
     "clock_set": lambda is_set: f"Clock set: {'yes' if is_set == '1' else 'no'}",
     "worst_write_ms": lambda ms: f"The card's slowest write: {ms} ms",
-    "last_fault": lambda fault: f"Its last fault: {fault}",
+    "faults": lambda count: f"Things that went wrong: {int(count) or 'none'}",
+    "last_fault": lambda fault: f"The last of them: {fault}",
+    "version": lambda version: f"Firmware {version}",
     "name": lambda _name: "",  # stands above
 }
 
@@ -57,23 +62,28 @@ def in_words(told: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def status(
-    port: Annotated[str | None, typer.Option(metavar="PORT", help="Where it is plugged in, if not found.")] = None,
-) -> None:
+def _fault(fault: Fault) -> str:
+    return one_line(f"earlier: {fault.text}" + (f" (recording {fault.seq})" if fault.seq else ""))
+
+
+def status(which: WhichOption = None, port: PortOption = None) -> None:
     """Ask the recorder how it is: it signs its newest recording's number, so that a rollback shows."""
     from earwitness.devices import DeviceStore
     from earwitness.link.connect import connect
 
     store = DeviceStore()
-    recorder, record = connect(store, port)
+    recorder, record = connect(store, port, which=which)
     with recorder:
         said = recorder.status()
+        recording = said.told.get("state") in ("recording", "muted")
+        faults = [] if recording else recorder.faults()
     store.remember(record, said)
     told = dict(said.told)
     lines = [f"{record.name} ({record.short_key})", f"  Newest finished recording: {said.newest or 'none'}"]
     if said.open_seq:
         lines.append(f"  Unfinished recording: {said.open_seq}")
     lines += [f"  {line}" for line in in_words(told)]
+    lines += [f"    {_fault(fault)}" for fault in faults[:-1]]
     data = {
         "name": record.name,
         "device": record.short_key,
@@ -81,5 +91,6 @@ def status(
         "newest": said.newest,
         "open": said.open_seq,
         "told": told,
+        "faults": [{"seq": fault.seq, "text": fault.text} for fault in faults],
     }
     console.result("\n".join(lines), data)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
+from earwitness.commands._device import PortOption, WhichOption
 from earwitness.commands._shared import owner_if_at_hand
 from earwitness.console import console
-from earwitness.errors import EarwitnessError, UsageError
+from earwitness.errors import DeviceBusyError, EarwitnessError, KeyMissingError, NoDeviceError, UsageError
 from earwitness.library import Library
 from earwitness.plain import counted
 from earwitness.progress import Progress
 
 if TYPE_CHECKING:
     from earwitness import sync as link
+    from earwitness.devices import DeviceRecord
+    from earwitness.link.client import Recorder
 
 _WORDS = {
     "new": "new, verified",
@@ -24,24 +28,50 @@ _WORDS = {
     "failed": "not copied",
     "skipped": "left on the recorder",
 }
+_HOW: Final = {"usb": "USB", "ble": "Bluetooth"}
+_LOOK_S: Final = 1.0
+_AGAIN_S: Final = 300.0  # a recorder that stays plugged in is asked again so often
+_WAIT_S: Final = 5.0  # and sooner while it records or starts
 
 
 def sync(
-    via: Annotated[str, typer.Option(metavar="usb|card", help="How: the cable, or the card itself.")] = "usb",
+    via: Annotated[
+        str, typer.Option(metavar="usb|ble|card", help="How: the cable, Bluetooth, or the card itself.")
+    ] = "usb",
     card: Annotated[
         Path | None, typer.Argument(metavar="[CARD]", help="With --via card: its folder, or an image of it.")
     ] = None,
-    port: Annotated[str | None, typer.Option(metavar="PORT", help="Where it is plugged in, if not found.")] = None,
+    free: Annotated[
+        bool, typer.Option("--free", help="Then delete on the recorder what is here, each verified once more.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read once more what came damaged from the recorder before.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and sync every recorder that is plugged in. Ctrl-C ends it.")
+    ] = False,
+    which: WhichOption = None,
+    port: PortOption = None,
 ) -> None:
     """Bring new recordings here: copied, verified, made durable, and only then shown. Running it again resumes."""
-    if via not in ("usb", "card"):
-        raise UsageError(f"There is no way to sync called {via}.", "Choose usb or card.")
+    if via not in ("usb", "ble", "card"):
+        raise UsageError(f"There is no way to sync called {via}.", "Choose usb, ble or card.")
     if (via == "card") != (card is not None):
         raise UsageError(
             "A card's folder goes with --via card.", "For example: earwitness sync --via card /media/EARWITNESS"
         )
+    if via == "card" and (free or watch or which or port):
+        raise UsageError(
+            "A card is only read: --free, --watch, --recorder and --port are for a recorder.", "Leave them out."
+        )
+    if via == "ble" and (watch or which or port):
+        raise UsageError("--watch, --recorder and --port are for the cable.", "Leave out --via ble.")
     library = Library()
-    report = _run(library, card, port)
+    wants = _Wants(free, again)
+    if watch:
+        _watch(library, wants, which, port)
+        return
+    report = _from_card(library, card) if card is not None else _from_recorder(library, wants, via, which, port)
     if card is not None and not report.items:
         raise EarwitnessError(
             f"There are no recordings of an Earwitness recorder in {card}.",
@@ -54,24 +84,101 @@ def sync(
         raise typer.Exit(3)
 
 
-def _run(library: Library, card: Path | None, port: str | None) -> link.SyncReport:
+class _Wants:
+    """What is to be done besides."""
+
+    def __init__(self, free: bool, again: bool) -> None:
+        self.free = free
+        self.again = again
+
+
+def _from_card(library: Library, card: Path) -> link.SyncReport:
+    from earwitness.devices import DeviceStore
+    from earwitness.import_card import import_card
+
+    with _Bars() as bars:
+        return import_card(card, library, DeviceStore(), identity=owner_if_at_hand(), progress=bars)
+
+
+def _from_recorder(
+    library: Library, wants: _Wants, via: str, which: str | None, port: str | None, tell_name: bool = False
+) -> link.SyncReport:
+    from earwitness import sync as link
     from earwitness.devices import DeviceStore
 
     store = DeviceStore()
-    bars = _Bars()
-    try:
-        if card is not None:
-            from earwitness.import_card import import_card
+    recorder, record = _find(via, which, port)
+    with recorder, _Bars() as bars:  # found first: a passphrase that is typed for nothing annoys
+        if tell_name:
+            console.say(f"{record.name} is plugged in.")
+        return link.sync(
+            recorder,
+            record,
+            library,
+            store,
+            identity=owner_if_at_hand(),
+            progress=bars,
+            how=_HOW[via],
+            free_synced=wants.free,
+            again=wants.again,
+        )
 
-            return import_card(card, library, store, identity=owner_if_at_hand(), progress=bars)
-        from earwitness import sync as link
-        from earwitness.link.connect import connect
 
-        recorder, record = connect(store, port)
-        with recorder:  # found first: a passphrase that is typed for nothing annoys
-            return link.sync(recorder, record, library, store, identity=owner_if_at_hand(), progress=bars)
-    finally:
-        bars.close()
+def _find(via: str, which: str | None, port: str | None) -> tuple[Recorder, DeviceRecord]:
+    from earwitness.devices import DeviceStore
+
+    if via == "ble":
+        from earwitness.link.near import connect_near
+
+        return connect_near(DeviceStore())
+    from earwitness.link.connect import connect
+
+    return connect(DeviceStore(), port, which=which)
+
+
+def _watch(library: Library, wants: _Wants, which: str | None, port: str | None) -> None:
+    """Sync whatever is plugged in, as it comes. What goes wrong with one is said, and the others go on."""
+    from earwitness.pairing import ports
+
+    console.say("Waiting for a recorder. Ctrl-C ends this.")
+    due: dict[str, float] = {}
+    greeted: set[str] = set()
+    said: dict[str, str] = {}
+    while True:
+        there = {found.name for found in ports(port) if not found.name.startswith("/") or Path(found.name).exists()}
+        for name in [name for name in due if name not in there]:
+            del due[name]
+            greeted.discard(name)
+            said.pop(name, None)
+        for name in sorted(there):
+            if time.monotonic() < due.get(name, 0):
+                continue
+            due[name] = time.monotonic() + _AGAIN_S
+            try:
+                report = _from_recorder(library, wants, "usb", which, name, name not in greeted)
+                if (
+                    name not in greeted
+                    or any(item.outcome not in ("present", "gone") for item in report.items)
+                    or report.freed
+                ):
+                    _tell(library, report)
+                greeted.add(name)
+                said.pop(name, None)
+            except (DeviceBusyError, NoDeviceError) as error:
+                due[name] = time.monotonic() + _WAIT_S
+                if port is None or not isinstance(error, NoDeviceError):  # a named port may have nothing at it for long
+                    _say_once(said, name, error)
+            except KeyMissingError as error:
+                _say_once(said, name, error)
+            except EarwitnessError as error:
+                console.error(error)
+        time.sleep(_LOOK_S)
+
+
+def _say_once(said: dict[str, str], name: str, error: EarwitnessError) -> None:
+    if said.get(name) != error.message:
+        console.error(error)
+    said[name] = error.message
 
 
 class _Bars:
@@ -81,13 +188,20 @@ class _Bars:
         self._seq: int | None = None
         self._bar: Progress | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __call__(self, at: link.Progress) -> None:
-        if at.phase != "reading":
+        if at.phase == "checking":
             return
         if at.seq != self._seq:
             self.close()
             self._seq = at.seq
-            self._bar = Progress(f"recording {at.seq}", at.total)
+            reading = at.phase == "reading"
+            self._bar = Progress(f"recording {at.seq}" if reading else "freeing", at.total, count_bytes=reading)
             self._bar.__enter__()
         if self._bar is not None:
             self._bar(at.done)
@@ -108,7 +222,7 @@ def _tell(library: Library, report: link.SyncReport) -> None:
         verdict = item.verdict
         if item.path is not None and verdict is not None:
             verdict = dating.joined(Custody(item.path.with_suffix(".custody.jsonl")), verdict)
-        if item.outcome != "present":
+        if item.outcome not in ("present", "gone"):
             reason = f" ({item.reason})" if item.reason else ""
             words = _WORDS.get(item.outcome, item.outcome)
             if item.outcome == "damaged" and item.path is None:
@@ -125,7 +239,14 @@ def _tell(library: Library, report: link.SyncReport) -> None:
                 "verdict": verdict.to_json() if verdict else None,
             }
         )
+    for freed in report.freed:
+        lines.append(
+            f"{freed.seq}  kept on the recorder: {freed.reason}"
+            if freed.reason
+            else f"{freed.seq}  freed on the recorder"
+        )
     present = sum(item.outcome == "present" for item in report.items)
     if not lines:
         console.say(f"Nothing new: {counted(present, 'recording')} {'are' if present != 1 else 'is'} here already.")
-    console.result("\n".join(lines), {"recordings": data, "clock_set": report.clock is not None})
+    freed_data = [{"seq": freed.seq, "id": freed.recording_id, "reason": freed.reason} for freed in report.freed]
+    console.result("\n".join(lines), {"recordings": data, "clock_set": report.clock is not None, "freed": freed_data})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earwitness.commands._device import PortOption, button_waiter
 from earwitness.console import console
 from earwitness.errors import UsageError
 
@@ -14,20 +14,19 @@ if TYPE_CHECKING:
     from earwitness.devices import DeviceRecord, DeviceStore
     from earwitness.link.client import Recorder
 
-_PATIENCE_S = 30.0
-
 
 def unpair(
     recorder: Annotated[str, typer.Argument(metavar="RECORDER", help="Its name, or the start of its short key.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Only here: the recorder is lost or broken.")] = False,
-    port: Annotated[str | None, typer.Option(metavar="PORT", help="Where it is plugged in, if not found.")] = None,
+    port: PortOption = None,
 ) -> None:
     """Make a recorder free for another owner, its button held. Recordings stay, for the key that they were sealed for."""
     from earwitness.devices import DeviceStore
+    from earwitness.link.connect import named
 
     store = DeviceStore()
-    record = _named(store, recorder)
+    record = named(store, recorder)
     if not yes:
         console.say("Its recordings stay, and open with your key as before. This computer will no longer sync with it.")
         if console.prompt(f"Type the recorder's name, {record.name}, to unpair it: ") != record.name:
@@ -39,36 +38,27 @@ def unpair(
     console.result(f"{record.name} {words}.", {"name": record.name, "device": record.short_key, "forgotten": forget})
 
 
-def _named(store: DeviceStore, text: str) -> DeviceRecord:
-    found = [record for record in store.active() if record.name == text or record.short_key.startswith(text)]
-    if len(found) != 1:
-        raise UsageError(
-            f"There is no recorder {text}." if not found else f"{text} could be {len(found)} recorders.",
-            "'earwitness devices' lists them.",
-        )
-    return found[0]
-
-
 def _unpair(store: DeviceStore, record: DeviceRecord, port: str | None) -> None:
     from earwitness.link.connect import connect
 
-    link, there = connect(store, port)
+    link, _ = connect(store, port, which=record.short_key)
     with link:
-        if there.public_key != record.public_key:
-            raise UsageError(f"The recorder that is plugged in is {there.name}, not {record.name}.")
-        _press(link)
+        _press(link, record)
 
 
-def _press(link: Recorder) -> None:
-    from earwitness.link.client import ButtonError
+def _press(link: Recorder, record: DeviceRecord) -> None:
+    from earwitness.link.client import ButtonError, DeniedError, LinkLostError
 
-    until = time.monotonic() + _PATIENCE_S
-    console.say("Hold the recorder's button down.")
+    wait = button_waiter()
     while True:
         try:
             link.unpair()
             return
         except ButtonError:
-            if time.monotonic() > until:
+            if not wait():
                 raise
-            time.sleep(0.3)
+        except LinkLostError:  # its answer, perhaps: then it knows us no more
+            try:
+                link.authenticate(record.secret, record.public)
+            except DeniedError:
+                return

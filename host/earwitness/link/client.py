@@ -168,13 +168,15 @@ class Recorder(Conversation):
                 after = entries[-1].seq
         return found
 
-    def read(self, recording: Recording, first: int = 0) -> Iterator[Page]:
-        """Pages of a recording's file from `first` to its last, in order; lost ones are asked for again."""
+    def read(self, recording: Recording, first: int = 0, stop: int | None = None) -> Iterator[Page]:
+        """Pages of a recording's file from `first` on, in order, to `stop` (not with it) or to its last; lost ones are asked
+        for again."""
         page = first
+        end = recording.pages if stop is None else min(stop, recording.pages)
         fruitless = 0
-        while page < recording.pages:
+        while page < end:
             before = page
-            for item in self._window(recording, page, min(WINDOW_PAGES, recording.pages - page)):
+            for item in self._window(recording, page, min(WINDOW_PAGES, end - page)):
                 page += 1
                 yield item
             fruitless = 0 if page > before else fruitless + 1

@@ -115,6 +115,11 @@ class Conversation:
         """The port's name."""
         return self._transport.name
 
+    @property
+    def is_open(self) -> bool:
+        """Both ends have proved themselves."""
+        return self._channel is not None
+
     def close(self) -> None:
         """Give the port back; the recorder forgets the session at the next HELLO."""
         self._transport.close()
