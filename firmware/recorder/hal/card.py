@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = const(512)
 _BUSY_MS = const(10_000)  # the specification's 250 ms are not what cards do
 _READ_MS = const(3_000)
+_ASK_MS = const(1_000)
 _TRIES = const(4)
 _SLOWEST_HZ = const(3_000_000)
 _ANSWER_BYTES = const(9)  # NCR: at most 8 bytes pass before an answer
@@ -52,13 +53,14 @@ pump: "Callable[[], bool] | None" = None
 # card_open sets these.
 spi: "Any" = None  # machine.SPI
 select: "Any" = None  # machine.Pin, low = chosen
-detect: "Any" = None  # machine.Pin, low = card in
+detect: "Any" = None  # machine.Pin; sockets differ in its level, and some have no switch
 hz = 0
 blocks = 0
 shift = 0  # 9 where addresses are bytes (SDSC)
 
 _card: "Card | None" = None  # the one that may be used
-_opened = False
+_level = 0  # of detect when the card answered
+_asked = 0  # ms, when the card was last asked whether it is there
 _busy = False
 _unsettled = False  # the last transfer did not come to its end
 _worst_ms = 0
@@ -282,31 +284,29 @@ class Card:
 
 
 def present() -> bool:
-    """A card is in the slot and has not been exchanged since `open_card`."""
-    global _card
-    if _busy:
-        return True
-    if _card is None:
-        return not (_opened or detect is None or detect())
-    if detect():
-        # No card, a socket without a switch, or one that chatters: the card knows.
-        select(0)
-        if _status() & _ABSENT:
-            _card = None
-        release()
+    """A card is in the slot and has not been exchanged since `open_card`. Asks the card, once a second or if the switch moved."""
+    global _card, _asked
+    if _busy or _card is None or (detect() == _level and ticks_diff(ticks_ms(), _asked) < _ASK_MS):
+        return _card is not None
+    _asked = ticks_ms()
+    select(0)
+    spi.readinto(_one, 0xFF)
+    if _one[0] == 0xFF and _status() & _ABSENT:  # else it is busy, and so it is there
+        _card = None
+    release()
     return _card is not None
 
 
 def open_card() -> Card:
     """Initialise the card. Raises CardError(NONE | FAILED)."""
-    global _card, _opened, _unsettled, _worst_ms
+    global _card, _level, _unsettled, _worst_ms
     from recorder.hal import card_open
 
     _card = None
-    _opened = True
     _unsettled = False
     _worst_ms = 0
     card_open.start()
+    _level = detect()
     _card = Card()
     return _card
 

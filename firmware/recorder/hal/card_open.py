@@ -36,8 +36,7 @@ def start() -> None:
         _identify()
         _find_clock()
     except CardError as error:
-        nothing = error.kind == CardError.NONE and card.detect()
-        raise CardError(CardError.NONE if nothing else CardError.FAILED)
+        raise CardError(CardError.NONE if error.kind == CardError.NONE else CardError.FAILED)
     finally:
         card.release()
 
