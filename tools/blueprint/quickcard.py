@@ -23,14 +23,14 @@ _LIGHT = {
     "the self-test failed": "SELF_TEST",
     "talking to the computer": "SYNCING",
 }
-# What one does, and which buzzes follow
+# What a gesture means, from its first words, and the buzzes that follow it
 _BUZZ: dict[str, tuple[str, ...]] = {
-    "slide the switch on": ("START",),
-    "slide it off": ("STOPPED",),
-    "press": ("TICK",),
-    "press twice": ("TICK", "SECOND_TICK"),
-    "hold 2 seconds": ("NOTICE",),
-    "hold 3 seconds": ("MUTE",),
+    "record": ("START",),
+    "stop": ("STOPPED",),
+    "mark this moment": ("TICK",),
+    "mark: this was disputed": ("TICK", "SECOND_TICK"),
+    "mark: notice given": ("NOTICE",),
+    "off the record": ("MUTE",),
 }
 _SENTENCE = re.compile(r"say aloud: \*\*\"(.+?)\"\*\*")
 
@@ -69,10 +69,8 @@ def light_name(means: str) -> str | None:
     return next((name for words, name in _LIGHT.items() if means.startswith(words)), None)
 
 
-def buzz_names(does: str) -> tuple[str, ...]:
-    """The longest key that what one does begins with decides: "press twice" is not "press"."""
-    keys = [words for words in _BUZZ if does.startswith(words)]
-    return _BUZZ[max(keys, key=len)] if keys else ()
+def buzz_names(means: str) -> tuple[str, ...]:
+    return next((names for words, names in _BUZZ.items() if means.startswith(words)), ())
 
 
 def _light_faults(readme: str, shapes: dict[str, Shape | None]) -> Iterator[str]:
@@ -92,16 +90,16 @@ def _light_faults(readme: str, shapes: dict[str, Shape | None]) -> Iterator[str]
 
 def _gesture_faults(readme: str, shapes: dict[str, Shape | None], times: dict[str, int]) -> Iterator[str]:
     told = set()
-    for does, _, feels in gesture_rows(readme):
-        names = buzz_names(does)
+    for does, means, feels in gesture_rows(readme):
+        names = buzz_names(means)
         if not names:
-            yield f"README: no buzz of the firmware is known for {does!r}"
+            yield f"README: no buzz of the firmware is known for {does!r}, which means {means!r}"
             continue
         told.add(names)
-        for name in names:
-            words = buzz_words(shapes[name] or ())
-            if words.replace("two ticks", "then two") not in feels:
-                yield f"{name}: README says {feels!r} for {does!r}, the firmware buzzes {words!r}"
+        told_words = re.sub("^(a|one) ", "", feels.partition(";")[0])
+        felt = ", then ".join(buzz_words(shapes[name] or ()) for name in names).replace("then two ticks", "then two")
+        if told_words != felt:
+            yield f"{names[-1]}: README says {told_words!r} for {does!r}, the firmware buzzes {felt!r}"
         held = re.match(r"hold (\d+) seconds", does)
         if held:
             least = times["_HOLD_US" if names == ("MUTE",) else "_NOTICE_US"]
@@ -157,7 +155,7 @@ def card_source(readme: str, shapes: dict[str, Shape | None]) -> str:
         lights += f"[{bar}], [{_words(words)}], [*{_words(means)}*],\n"
     gestures = ""
     for does, means, feels in gesture_rows(readme):
-        bars = " #h(3pt) ".join(_bar(shapes[name], 1200, 45, "black", False) for name in buzz_names(does))
+        bars = " #h(3pt) ".join(_bar(shapes[name], 1200, 45, "black", False) for name in buzz_names(means))
         gestures += f"[*{_words(does)}*], [{_words(means)}], [{bars}], [{_words(feels)}],\n"
     values = {
         "LIGHTS": lights,
@@ -190,7 +188,7 @@ _CARD = """#set document(title: "Earwitness: quick card", date: none)
 ]
 
 = What you do
-#table(columns: (1.5fr, 1.7fr, auto, 1.3fr),
+#table(columns: (1.45fr, 1.5fr, auto, 1.45fr),
   [], [it means], [the buzz], [you feel],
 @GESTURES@)
 
@@ -207,16 +205,16 @@ _CARD = """#set document(title: "Earwitness: quick card", date: none)
   = Before you leave home
   - Slide on: steady light? Slide off. Done.
   - Charge it overnight: it takes three hours.
-  - Leave the card in.],
+  - Leave the card in.
+
+  = Know the limits
+  Never in a court hearing: it can be contempt. Do not publish. Ask a solicitor *before* you rely on a recording.],
   [= At home
   + Plug it into your computer with its cable.
   + In a terminal: `earwitness sync`
   + `earwitness list`, `earwitness play 1`
   + `earwitness verify 1` says whether it is whole.
   + Leave it plugged in until it is charged.
-
-  = Know the limits
-  Never in a court hearing: it can be contempt. Do not publish. Ask a solicitor *before* you rely on a recording.
 
   = If it got wet or hot, or the case bulges
   Unplug it, put it outside on stone, do not charge it. The recordings are on the card: it can be read without the recorder.],

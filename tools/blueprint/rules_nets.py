@@ -130,8 +130,7 @@ def pins_drive_no_load(plan: Plan) -> Iterator[str]:
             if part.kind == "load" or bare:
                 yield f"{member} is on {net} without a resistor"
     for part in plan.parts.values():
-        if not part.kicks:
-            continue
-        low, supply = part.pins[part.kicks], next(net for pin, net in part.pins.items() if pin != part.kicks)
-        if not any(d.pins.get("A") == low and d.pins.get("K") == supply for d in plan.parts.values()):
-            yield f"{part.id}: no diode from {low} (A) to {supply} (K) takes its kick"
+        low = part.pins.get(part.kicks)
+        for supply in (net for pin, net in part.pins.items() if low and pin != part.kicks):
+            if not any(d.pins.get("A") == low and d.pins.get("K") == supply for d in plan.parts.values()):
+                yield f"{part.id}: no diode from {low} (A) to {supply} (K) takes its kick"
