@@ -145,6 +145,8 @@ def continuous(found: Found) -> Answer:
         faults.append(f"{lost / timeline.rate:.3f} s lost in {_places(len(losses))}")
     if damaged:
         faults.append(f"{sum(gap.seconds for gap in damaged):.3f} s damaged in {_places(len(damaged))}")
+    if timeline.left_out:  # what is not looked at vouches for nothing
+        faults.append("more entries than any recorder writes")
     if timeline.worst_us > TOLERANCE_US:
         faults.append(f"sound and time disagree by {timeline.worst_us / 1000:.1f} ms")
     if drift and not drift[0]:

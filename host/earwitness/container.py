@@ -8,7 +8,7 @@ from pathlib import Path
 
 from earwitness import checkpoint
 from earwitness.errors import EarwitnessError, IntegrityError
-from earwitness.page import HEADER, MAGIC, PAGE_BYTES, SUITE, Header, parse_header
+from earwitness.page import PAGE_BYTES, Header, is_recording, parse_header
 
 _BATCH_PAGES = 64
 
@@ -56,7 +56,7 @@ def find_header(first: bytes, second: bytes) -> tuple[Header, str]:
     if own:
         return own, ""
     assert fault is not None
-    if first[:6] == MAGIC + bytes([HEADER, SUITE]):
+    if is_recording(first, second):
         raise IntegrityError(
             f"The header of this recording is damaged, and so is its copy. {fault.message}",
             "Sync it from the recorder again, or use another copy of the file.",

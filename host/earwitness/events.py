@@ -27,7 +27,7 @@ MARK_KINDS = {1: "moment", 2: "disputed", 3: "notice given"}
 STOP_REASONS = {1: "switch", 2: "battery", 3: "card full", 4: "the owner's computer", 5: "rollover", 6: "fault"}
 
 _MONO_BYTES = 8
-_MIN_RATE, _MAX_RATE = 8_000, 96_000
+_RATE = 16_000  # the one that version 1 has
 _U64 = struct.Struct("<Q")
 _MARK = struct.Struct("<BQ")
 _CLOCK = struct.Struct("<qIB")
@@ -138,7 +138,7 @@ def meta(event: Event) -> Meta:
             raise FormatError("a meta event is cut short")
         texts.append(rest[1 : 1 + rest[0]].decode("utf-8", "replace"))
         rest = rest[1 + rest[0] :]
-    if len(texts) < 3 or not _MIN_RATE <= rate <= _MAX_RATE:
-        raise FormatError("a meta event is cut short or names an impossible sample rate")
+    if len(texts) < 3 or rate != _RATE:
+        raise FormatError("a meta event is cut short or names another sample rate than 16 kHz")
     version, microphone, recorder, began = [*texts, ""][:4]
     return Meta(firmware_hash, boot_id, rate, version, microphone, recorder, began)

@@ -72,7 +72,12 @@ class Excerpt:
             raise FormatError(
                 f"This excerpt is of version {version}, which this program does not know.", "Update earwitness."
             )
-        self.header = page.parse_header(first)
+        try:
+            self.header = page.parse_header(first)
+        except EarwitnessError as error:
+            if not page.is_recording(first, sealed):
+                raise
+            raise IntegrityError(f"The recording's header in this excerpt is not good. {error.message}") from error
         try:
             self.seal = checkpoint.parse(sealed, self.header)
         except EarwitnessError as error:

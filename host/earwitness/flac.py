@@ -9,13 +9,14 @@ from earwitness.errors import FormatError
 MARKER = b"fLaC"
 STREAMINFO_BYTES = 34
 MIN_BLOCK = 16  # RFC 9639 section 8.2: no shorter block, except the last of a stream
+MAX_BLOCK = 1024  # of a recorder's frames
 BLOCK = 4096  # of frames made here; the streamable subset allows 4608
 
 _SYNC = b"\xff\xf9"  # variable block size: the number in the header counts samples
 _MONO_16_BIT = 0x08
 _RATE_CODES = {8000: 4, 16000: 5, 22050: 6, 24000: 7, 32000: 8, 44100: 9, 48000: 10, 96000: 11}
-_BLOCK_8_BIT, _BLOCK_16_BIT = 6, 7
-_BLOCK_SIZES = {1: 192} | {2 + i: 576 << i for i in range(4)} | {8 + i: 256 << i for i in range(8)}
+_BLOCK_16_BIT = 7
+_RECORDED = {b"\xff\xf9\x65\x08": 1, b"\xff\xf9\x75\x08": 2}  # a recorder's headers: bytes of the block size behind the number
 
 
 def _crc8_table() -> bytes:
@@ -89,7 +90,7 @@ def frames(data: bytes, first: int, samples: int) -> list[Frame]:
     while number < end:
         size = _block_size(data, at, coded)
         number += size
-        if number > end or size < MIN_BLOCK:
+        if number > end:
             raise FormatError(f"the FLAC frames do not hold exactly {samples} samples")
         coded = coded_number(number)
         stop = data.find(data[at : at + 4] + coded, at + 8)  # mostly the next frame is of the same size
@@ -107,8 +108,11 @@ def frames(data: bytes, first: int, samples: int) -> list[Frame]:
 
 
 def check_first(data: bytes, first: int, samples: int) -> None:
-    """A quick look at a page's first frame: it begins with sample `first` and is no longer than the page."""
-    if samples and not MIN_BLOCK <= _block_size(data, 0, coded_number(first)) <= samples:
+    """A quick look at a page's first frame: it begins with sample `first` and is no longer than the page.
+
+    Raises FormatError if not, so also for a page without samples: that is no FLAC.
+    """
+    if _block_size(data, 0, coded_number(first)) > samples:
         raise FormatError(f"the FLAC frames do not hold exactly {samples} samples")
 
 
@@ -116,21 +120,18 @@ def _search(data: bytes, at: int, coded: bytes) -> int:
     """Offset of the next header of any size that carries the number `coded`, or -1."""
     while True:
         at = data.find(_SYNC, at)
-        if at < 0 or (data.startswith(coded, at + 4) and data[at + 3] == _MONO_16_BIT):
+        if at < 0 or (data[at : at + 4] in _RECORDED and data.startswith(coded, at + 4)):
             return at
         at += 1
 
 
 def _block_size(data: bytes, at: int, coded: bytes) -> int:
-    """Block size of the mono 16-bit frame whose header stands at `at` and carries `coded`."""
+    """Block size of the recorder's frame whose header stands at `at` and carries `coded`."""
     end = at + 4 + len(coded)
-    if not data.startswith(_SYNC, at) or data[at + 4 : end] != coded or len(data) < end + 3:
-        raise FormatError("no FLAC frame begins where one has to")
-    code, rate = data[at + 2] >> 4, data[at + 2] & 15
-    if data[at + 3] != _MONO_16_BIT or rate > 11:
-        raise FormatError("a FLAC frame is not mono of 16 bits")
-    if code == _BLOCK_16_BIT:
-        return (data[end] << 8 | data[end + 1]) + 1
-    if code == _BLOCK_8_BIT:
-        return data[end] + 1
-    return _BLOCK_SIZES.get(code, 0)
+    wide = _RECORDED.get(data[at : at + 4], 0)
+    if not wide or data[at + 4 : end] != coded or len(data) < end + wide:
+        raise FormatError("no FLAC frame of a recorder begins where one has to")
+    size = int.from_bytes(data[end : end + wide], "big") + 1
+    if not MIN_BLOCK <= size <= MAX_BLOCK:
+        raise FormatError(f"a FLAC frame holds {size} samples, and a recorder's {MIN_BLOCK} to {MAX_BLOCK}")
+    return size

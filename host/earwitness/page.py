@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from earwitness.errors import FormatError
+from earwitness.note import refuse_weak_key
 
 PAGE_BYTES = 4096
 BODY_OFFSET = 32
@@ -27,6 +28,7 @@ _ZERO32 = bytes(32)
 _STANZA = b"-> X25519 "
 _SHARE_CHARS = 43  # 32 bytes in unpadded base64
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_LAST = b"AEIMQUYcgkosw048"  # of 43 characters the last has two bits that mean nothing and have to be 0
 
 
 class Start(NamedTuple):
@@ -77,7 +79,10 @@ def start(page: bytes) -> Start | None:
 
 
 def parse_header(page: bytes) -> Header:
-    """Page 0. Raises FormatError with the reason; the envelope's outside is checked, which needs no key."""
+    """Page 0; the envelope's outside is checked, which needs no key.
+
+    Raises FormatError with the reason, IntegrityError for a device key that anybody can sign with.
+    """
     if len(page) != PAGE_BYTES or page[:4] != MAGIC:
         raise FormatError("This is not an Earwitness recording: its first page does not begin with EWR1.")
     if page[5] != SUITE:
@@ -97,7 +102,13 @@ def parse_header(page: bytes) -> Header:
         raise FormatError("The header's sequence number is higher than any recorder counts.")
     if seq == 0 or (seq == 1) != (prev == _ZERO32):
         raise FormatError("The header's sequence number and its link to the recording before contradict each other.")
+    refuse_weak_key(device)
     return Header(bytes(page), begin.recording_id, seq, prev, device, envelope)
+
+
+def is_recording(first: bytes, second: bytes) -> bool:
+    """Whether these two pages begin a recording of version 1 and suite 1, though one of them be spoilt."""
+    return (first[:4] == MAGIC and first[5:6] == bytes([SUITE])) or second[:6] == MAGIC + bytes([CHECKPOINT, SUITE])
 
 
 def check_envelope(envelope: bytes) -> int:
@@ -112,7 +123,12 @@ def check_envelope(envelope: bytes) -> int:
     if (
         lines[0] != b"age-encryption.org/v1"
         or not all(line.startswith(_STANZA) for line in lines[1 : 2 * recipients + 1 : 2])
-        or not all(len(text) == _SHARE_CHARS and _BASE64.issuperset(text) for text in [*shares, *bodies, mac])
+        or not all(_is_base64(text) for text in [*shares, *bodies, mac])
     ):
         raise FormatError("The key envelope is not an age file with X25519 recipients only.")
     return recipients
+
+
+def _is_base64(text: bytes) -> bool:
+    """32 bytes, written the one way: age opens no envelope with another."""
+    return len(text) == _SHARE_CHARS and _BASE64.issuperset(text) and text[-1] in _LAST

@@ -66,6 +66,7 @@ class Timeline:
     start_us: int = 0  # when sample 0 was due, since boot
     _muted_from: int | None = None
     _muted: list[tuple[int, int]] = field(default_factory=list)  # ended mutes that a gap may still lie in
+    _mute_withheld: bool = False  # a mute may go on that began in pages that are withheld
 
     def add(self, index: int, body: Body) -> list[Gap]:
         """One page. Returns the gaps right before its samples, in order. Raises FormatError if it cannot follow."""
@@ -79,11 +80,14 @@ class Timeline:
         absent = WITHHELD if self.excerpt else DAMAGED
         found = [Gap(self.samples, begin - self.samples, absent, self.rate)] if begin > self.samples else []
         if hidden:
-            self._muted_from, self._muted = None, []  # whether the mute went on is withheld
-        self._note_mutes(entries, hidden)
+            self._muted_from, self._muted, self._mute_withheld = None, [], True  # whether a mute goes on is withheld
+        untold = self._mute_withheld
+        self._note_mutes(entries)
         if body.lost_before:
-            told = not hidden or any(event.type == events.LOST for event in entries)
+            told = not untold or any(event.type == events.LOST for event in entries)
             found += self._explain(begin, body.first_sample, LOST if told else NOT_RECORDED)
+        if body.samples:
+            self._mute_withheld = False
         if self._muted:
             self._muted = [span for span in self._muted if span[1] > body.first_sample]
         if body.samples and self._muted_from is not None and self._muted_from < body.first_sample:
@@ -108,16 +112,17 @@ class Timeline:
         """Gaps that the recorder could not help."""
         return tuple(gap for gap in self.gaps if gap.reason == LOST)
 
-    def _note_mutes(self, entries: list[Event], hidden: bool) -> None:
+    def _note_mutes(self, entries: list[Event]) -> None:
         for event in entries:
             if event.type == events.MUTED and self._muted_from is None:
                 self._muted_from = events.sample(event)
             elif event.type == events.UNMUTED and self._muted_from is not None:
                 self._muted.append((self._muted_from, events.sample(event)))
                 self._muted_from = None
-            elif event.type == events.UNMUTED and hidden:
+            elif event.type == events.UNMUTED and self._mute_withheld:
                 self._muted.append((0, events.sample(event)))  # it began in what is withheld
-                hidden = False
+            if event.type in (events.MUTED, events.UNMUTED):
+                self._mute_withheld = False
 
     def _explain(self, begin: int, end: int, other: str) -> list[Gap]:
         """Samples `begin` to `end` are not stored: which of them were muted; the others are `other`."""
@@ -160,7 +165,7 @@ class Timeline:
             self.meta = events.meta(event)
             self.rate = self.meta.rate
         elif event.type == events.CLOCK and len(self.clocks) < _MAX_KEPT:
-            self.clocks.append(events.clock(event))
+            self.clocks.append(events.clock(event))  # where one is left out, so was an event
         elif event.type == events.LOST:
             self.told_lost += events.lost(event)[1]
         elif event.type == events.STOP:

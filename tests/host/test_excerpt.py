@@ -219,8 +219,36 @@ def test_a_mute_or_loss_beside_what_is_withheld_is_not_called_what_it_may_not_be
     assert told(1, 3) == [(500, 100, "withheld"), (600, 480_000, "not recorded")]
     assert told(1, 2, 4) == [(600, 480_000, "withheld"), (480_600, 1000, "muted")]
     assert told(5) == [(0, 481_650, "withheld"), (481_650, 70, "lost")]
-    assert say(bundle(recording, {1, 3})).continuous.ok, "what is withheld is no loss"
     assert say(bundle(recording, {5})).continuous.state == "not continuous where disclosed"
+
+
+def test_a_mute_that_began_in_what_is_withheld_is_never_called_a_loss(say):
+    recording, _ = maker.begin()  # 500 samples
+    recording.sound(maker.tone(100), events=maker.muted(600))
+    for _ in range(3):
+        recording.page(lost_before=480_000)
+    recording.sound(maker.tone(50), lost_before=1000, events=maker.unmuted(1_441_600))
+    recording.sound(maker.tone(50), lost_before=70)
+    recording.finish()
+
+    def told(*keep: int) -> list[tuple[int, int, str]]:
+        return [(gap.sample, gap.count, gap.reason) for gap in say(bundle(recording, keep)).gaps]
+
+    muted = (1_440_600, 1000, "muted")
+    assert told(1, 3, 4, 5) == [(500, 100, "withheld"), (600, 3 * 480_000, "not recorded")]
+    assert told(1, 3, 6) == [
+        (500, 100, "withheld"),
+        (600, 480_000, "not recorded"),
+        (480_600, 960_000, "withheld"),
+        muted,
+    ]
+    assert told(1, 5, 6, 7) == [
+        (500, 960_100, "withheld"),
+        (960_600, 480_000, "not recorded"),
+        muted,
+        (1_441_650, 70, "lost"),
+    ]
+    assert say(bundle(recording, {1, 3})).continuous.ok, "what is withheld is no loss"
 
 
 def test_an_end_without_the_recorders_stop_is_not_taken_for_one(say):

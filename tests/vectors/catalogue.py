@@ -9,6 +9,7 @@ from host import maker
 from host.maker import PAGE, Device, Owner, Recording
 from vectors.workshop import (
     OWNER,
+    UTC_US,
     Vector,
     fields,
     flip,
@@ -22,6 +23,7 @@ from vectors.workshop import (
 )
 
 _VECTORS: list[Vector] = []
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def _add(
@@ -58,14 +60,14 @@ def _good() -> None:
     recording.finish()
     _add("ok-three-recipients", "three stanzas in the envelope", "ok", recording, _WHOLE, _OK, samples=samples)
     recording, samples = maker.begin(owners=[OWNER])
-    for number in range(1, 14):
+    for number in range(1, 9):
         part = maker.tone(20, number)
         recording.sound(part)
         samples += part
-        if number == 12:
-            recording.checkpoint(n=5)  # as if it had taken that long to sign
+        if number == 7:
+            recording.checkpoint(n=4)  # as if it had taken that long to sign
     recording.finish()
-    _add("ok-many-leaves", "one checkpoint 9 leaves late", "ok", recording, _WHOLE, _OK, samples=samples)
+    _add("ok-many-leaves", "one checkpoint 5 leaves late", "ok", recording, _WHOLE, _OK, samples=samples)
     recording, samples = maker.begin(owners=[OWNER])
     part = maker.tone(15, 2)
     recording.pcm(part)
@@ -110,6 +112,16 @@ def _headers() -> None:
         recording = flip(least()[0], 0, at)
         exits = (13, 13)
         _add(f"header-{name}-flipped", about, "header failure", recording, ("damaged", "complete"), exits)
+    recording = least()[0]
+    recording.file[0] = Recording(Device(), [Owner(2)]).file[0]
+    about = (
+        "a well-formed page 0 with another envelope than the one that was signed: the copy stands, page 0 is damaged"
+    )
+    _add("header-contradicts", about, "header failure", recording, ("damaged", "complete"), (13, 13))
+    recording = least(seed=9)[0]
+    recording.file[1] = least()[0].file[1]
+    about = "checkpoint 0 of an older recording behind page 0, another id and another envelope: page 0 stands"
+    _add("header-stale-copy", about, "header failure", recording, ("damaged", "not complete"), (13, 13))
     recording = flip(flip(least()[0], 0, 130), 1, 600)
     _add("header-and-copy-flipped", "page 0 and its copy are both spoilt", "header failure", recording, refused, _BAD)
     made = (
@@ -121,6 +133,7 @@ def _headers() -> None:
         ("envelope-length", "an envelope one byte too short", 100, 231, _BAD),
         ("envelope-stanza", "another stanza than X25519", 102 + 25, ord("Y"), _BAD),
         ("envelope-version", "another version of age", 102 + 20, ord("2"), _BAD),
+        ("envelope-base64", "base64 with stray bits in the first stanza", 102 + 74, _stray(102 + 74), _BAD),
     )
     for name, about, at, value, exits in made:
         recording = with_header(both(at, value))
@@ -136,22 +149,26 @@ def _headers() -> None:
     device = Device()
     device.public = bytes(32)
     recording = Recording(device, [OWNER])
-    recording.finish()
     about = "a device key of small order, by which anybody can sign"
-    _add("header-weak-key", about, "header failure", recording, ("not intact", "not complete"), _BAD)
+    _add("header-weak-key", about, "header failure", recording, refused, _BAD)
     recording = Recording(Device(), [OWNER, Owner(2), Owner(3), Owner(4)])
-    recording.finish()
     _add("header-four-recipients", "four stanzas", "header failure", recording, refused, _BAD)
     _add("no-recording", "a WAV file", "no recording", b"RIFF" + bytes(6000), refused, (14, 14))
 
 
+def _stray(at: int) -> int:
+    """The character there in the header, with a bit set that means nothing."""
+    return _ALPHABET[_ALPHABET.index(least()[0].file[0][at]) | 1]
+
+
 def _bodies() -> None:
-    recording, _ = maker.begin(owners=[OWNER])
+    recording = Recording(Device(), [OWNER])
     recording.body(fields().ljust(4016, b"\0"), wrong_tag=True)
-    recording.finish()
+    recording.checkpoint("end")
     bad = ("not intact", "not complete")
-    about = "leaf 2 is signed and has a tag that the key does not give; nobody sees it without the key"
+    about = "leaf 1 is signed and has a tag that the key does not give; nobody sees it without the key"
     _add("tag-wrong", about, "tag failure", recording, bad, (13, 0))
+    frame, meta = maker.verbatim(1, maker.tone(20)), maker.event(3, 0, maker.meta()[10:62] + b"\1a\1b")
     bodies = (
         ("padding", "the last byte of the body is not zero", fields().ljust(4015, b"\0") + b"\1"),
         ("flags", "a flag", fields(flags=1)),
@@ -159,17 +176,21 @@ def _bodies() -> None:
         ("too-long", "events and audio longer than the page", fields(n_events=3000, n_audio=3000)),
         ("pcm-length", "3 samples in 4 bytes", fields(samples=3, n_audio=4)),
         ("codec", "codec 9", fields(codec=9)),
-        ("jumps-on", "one sample too far on, none said to be lost", fields(501)),
-        ("jumps-back", "one sample twice", fields(499)),
+        ("flac-number", "its frame numbered one sample on", fields(0, 20, 0, len(frame), codec=1) + frame),
+        ("flac-empty", "codec 1 and no sample", fields(n_audio=len(frame), codec=1) + frame),
+        ("meta", "a META with two texts of three", fields(n_events=len(meta)) + meta),
         ("event-short", "an event whose length is under 8", fields(n_events=2) + b"\1\1"),
         ("event-fields", "a MARK without its fields", fields(n_events=10) + maker.event(1, 0)),
         ("event-end", "an event that runs past event_bytes", fields(n_events=10) + b"\xc8\x20" + bytes(40)),
     )
     for name, about, plain in bodies:
         _add(f"body-{name}", f"sealed and signed: {about}", "body failure", sealed_body(plain), bad, (13, 0))
+    for name, about, first in (("on", "one sample too far on, none said to be lost", 501), ("back", "one twice", 499)):
+        recording = sealed_body(fields(first), second=True)
+        _add(f"body-jumps-{name}", f"sealed and signed: {about}", "body failure", recording, bad, (13, 0))
     recording = Recording(Device(), [OWNER])
     recording.sound(maker.tone(30), lost_before=10)
-    recording.finish()
+    recording.checkpoint("end")
     about = "sealed and signed: page 1 begins at sample 10"
     _add("body-begins-late", about, "body failure", recording, bad, (13, 0))
 
@@ -276,8 +297,7 @@ def _in_our_name(recording: Recording, note: bytes) -> bytes:
 
 def _stray_bits(recording: Recording, note: bytes) -> bytes:
     lines = note.split(b"\n\n")[0].split(b"\n")
-    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    lines[2] = lines[2][:42] + bytes([alphabet[alphabet.index(lines[2][42]) | 1]]) + b"="
+    lines[2] = lines[2][:42] + bytes([_ALPHABET[_ALPHABET.index(lines[2][42]) | 1]]) + b"="
     return recording.device.sign(b"\n".join(lines) + b"\n")
 
 
@@ -330,6 +350,16 @@ def _ends() -> None:
     recording.sound(maker.tone(50), late_us=9_000)
     recording.finish()
     _add("time-jumps", "9 ms more than samples account for", "not continuous", recording, _WHOLE, (4, 0))
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.page(events=maker.unmuted(600) + maker.stop(600), lost_before=100)
+    recording.checkpoint("end")
+    about = "an UNMUTED without a MUTED: what is missing before it was lost"
+    _add("unmuted-alone", about, "not continuous", recording, _WHOLE, (4, 0))
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.page(events=maker.clock(500, UTC_US + 900_000) + maker.stop(500))
+    recording.checkpoint("end")
+    about = "two CLOCKs, 0.9 s apart, where 31 ms have passed and each may err by 40 ms"
+    _add("clocks-disagree", about, "not continuous", recording, _WHOLE, (4, 0))
 
 
 def _chain() -> None:
@@ -364,6 +394,13 @@ def _excerpts() -> None:
     def add(name: str, about: str, data: bytes) -> None:
         _add(f"excerpt-{name}", about, "excerpt failure", data, bad, (13, 13), suffix="ewd")
 
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.page()
+    recording.checkpoint("end")
+    data = begin[:8] + recording.file[0] + recording.file[-1] + b"\0" + recording.hashes[1]
+    data += b"\1" + recording.page_keys[2] + recording.file[3]
+    about = "leaf 1 withheld; leaf 2, the last, holds no STOP although the end is signed"
+    _add("excerpt-stop", about, "not complete", data, ("intact", "not complete"), (4, 4), suffix="ewd")
     add("key", "one bit of the page key", begin + b"\1" + bytes([shown[1] ^ 1]) + shown[2:] + hidden)
     add(
         "page", "one bit of the disclosed page", begin + shown[:2000] + bytes([shown[2000] ^ 1]) + shown[2001:] + hidden

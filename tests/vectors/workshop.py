@@ -76,7 +76,7 @@ def middle() -> tuple[Recording, list[int]]:
 
 
 def with_header(change: Callable[[bytearray], None], device: Device | None = None) -> Recording:
-    """A whole recording, sealed and signed over a header that was changed before."""
+    """Header and checkpoint 0, sealed and signed over a header that was changed before."""
     recording = Recording(device or Device(), [OWNER])
     page = bytearray(recording.file[0][:4048])
     change(page)
@@ -84,8 +84,6 @@ def with_header(change: Callable[[bytearray], None], device: Device | None = Non
     recording.file, recording.hashes, recording.covered = [], [], 0
     recording._leaf(bytes(page), None)
     recording.checkpoint()
-    recording.page(events=maker.stop(0))
-    recording.checkpoint("end")
     return recording
 
 
@@ -116,15 +114,15 @@ def resigned(old: str, new: str) -> Recording:
     return note_changed(change)
 
 
-def sealed_body(plain: bytes) -> Recording:
-    """A sealed leaf 2 with this body, zeros behind it."""
-    recording, _ = maker.begin(owners=[OWNER])
+def sealed_body(plain: bytes, *, second: bool = False) -> Recording:
+    """A sealed leaf 1 with this body, zeros behind it; `second`: behind a page of 500 samples."""
+    recording = maker.begin(owners=[OWNER])[0] if second else Recording(Device(), [OWNER])
     recording.body(plain.ljust(4016, b"\0"))
     recording.checkpoint("end")
     return recording
 
 
-def fields(first: int = 500, samples: int = 0, n_events: int = 0, n_audio: int = 0, **more: int) -> bytes:
+def fields(first: int = 0, samples: int = 0, n_events: int = 0, n_audio: int = 0, **more: int) -> bytes:
     return struct.pack(
         "<QQHHHBBII",
         first,
