@@ -10,6 +10,7 @@ import pytest
 from tests.hardware.plans import RAW, ROOT
 from tools.blueprint import bom, power
 from tools.blueprint.plan import Plan, plan_of
+from tools.blueprint.shapes import constants
 
 
 def _column(plan: Plan, state: str, mhz: int) -> power.Column:
@@ -55,6 +56,20 @@ def test_a_lower_clock_and_a_thriftier_card_last_longer() -> None:
 def test_the_radio_takes_nothing_but_by_bluetooth() -> None:
     for column in power.columns(_plan()):
         assert (column.rows["radio"] > 0) == (column.state == "syncing by Bluetooth")
+
+
+def test_the_light_and_the_clocks_are_the_firmware_s() -> None:
+    shown = constants((ROOT / "firmware/recorder/indicator.py").read_text(encoding="utf-8"))
+    lit = next(draw for draw in RAW["power"]["draws"] if draw["part"] == "led")["ma"]["recording"]
+    assert lit == pytest.approx((3.3 - 1.9) / RAW["parts"]["R5"]["ohms"] * 1000 * shown["_BRIGHTNESS"] / 255, abs=0.01)
+    speeds = constants((ROOT / "firmware/recorder/hal/power.py").read_text(encoding="utf-8"))
+    page = (ROOT / "hardware/POWER.md").read_text(encoding="utf-8")
+    assert (
+        f"Recording runs at {speeds['_RECORDING_HZ'] // 10**6} MHz, everything else at {speeds['_FULL_HZ'] // 10**6} MHz"
+        in page
+    )
+    columns = {(column.state, column.mhz) for column in power.columns(_plan())}
+    assert {("recording", 64), ("recording", 125), ("idle", speeds["_FULL_HZ"] // 10**6)} <= columns
 
 
 def test_every_figure_has_a_source_and_every_part_exists() -> None:
