@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from earwitness.link import ble
+from link_device import Device
 from tools.virtual.ble.rig import BUS_VARIABLE, Rig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,3 +65,25 @@ bluetooth.path = {rig.recorder_socket!r}
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, rig: Rig) -> Iterator[Callable[..., Device]]:
+    """Starts the link under the real interpreter, in range, one after the other or with `together` beside the others; a
+    traceback in one fails the test."""
+    running: list[Device] = []
+    made = 0
+
+    def begin(*, together: bool = False, **settings: Any) -> Device:
+        nonlocal made
+        while running and not together:
+            running.pop().stop()
+        made += 1
+        folder = tmp_path / f"device{made}"
+        folder.mkdir()
+        running.append(Device(folder, ble=rig.recorder_socket, **settings))
+        return running[-1]
+
+    yield begin
+    for device in running:
+        device.stop()

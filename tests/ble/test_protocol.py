@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -11,10 +9,9 @@ import pytest
 
 import link_device
 from earwitness.link import ble
-from link_device import Device, Meddling
+from link_device import Meddling
 from tests.host import test_link_session as over_cable
 from tests.host.test_link_session import paired
-from tools.virtual.ble.rig import Rig
 
 __all__ = ["paired"]
 
@@ -82,19 +79,3 @@ def _over_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (over_cable, link_device):
         monkeypatch.setattr(module, "SocketTransport", _reach)
         monkeypatch.setattr(module, "Meddler", _Meddler)
-
-
-@pytest.fixture
-def start(tmp_path: Path, rig: Rig) -> Iterator[Callable[..., Device]]:
-    """Starts devices and ends them; a traceback on a device fails the test."""
-    running: list[Device] = []
-
-    def begin(**settings: Any) -> Device:
-        for device in running:  # one recorder in range
-            device.stop()
-        running[:] = [Device(tmp_path, ble=rig.recorder_socket, **settings)]
-        return running[0]
-
-    yield begin
-    for device in running:
-        device.stop()

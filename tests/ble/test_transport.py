@@ -87,7 +87,10 @@ def connect(rig: Rig, device: subprocess.Popen[str]) -> Iterator[Callable[[], bl
         transport.close()
 
 
-@pytest.mark.parametrize(("asked", "mtu"), [(0, 23), (23, 23), (64, 64), (247, 247), (517, 247)])
+@pytest.mark.parametrize(
+    ("asked", "mtu"),
+    [(0, 23), (517, 247), *(pytest.param(mtu, mtu, marks=pytest.mark.long) for mtu in (23, 64, 100, 185, 247))],
+)
 def test_everything_passes_at_every_mtu_and_the_mtu_is_used(
     rig: Rig, connect: Callable[[], ble.BleTransport], asked: int, mtu: int
 ) -> None:

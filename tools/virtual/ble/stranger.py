@@ -11,7 +11,7 @@ from bumble import att, core
 from .air import Air
 from .central import Central
 
-_LOOK_S = 1.5
+_LOOK_S = 0.5
 _ADDRESS = "66:66:66:66:66:66"
 
 

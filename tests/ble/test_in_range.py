@@ -1,0 +1,149 @@
+"""Finding one's recorder in the air: one clear sentence for everything that may be in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from earwitness.devices import DeviceRecord, DeviceStore
+from earwitness.errors import KeyMissingError, NoDeviceError, UsageError
+from earwitness.link import ble
+from earwitness.link.near import connect_near
+from link_device import SECRET, Device
+from tools.virtual.ble.rig import BUS_VARIABLE, Rig
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHER_SEED, OTHER_SECRET = bytes(range(50, 82)), bytes(range(60, 92))
+
+
+def _store(folder: Path, *devices: tuple[Device, bytes]) -> DeviceStore:
+    store = DeviceStore(folder)
+    for number, (device, secret) in enumerate(devices, 1):
+        record = DeviceRecord(device.public.hex(), secret.hex(), "", f"Recorder {number}", (), 1, "", "")
+        store.put(record)
+    return store
+
+
+@pytest.fixture
+def mine(start: Callable[..., Device]) -> Device:
+    return start(link_secret=SECRET.hex())
+
+
+def test_the_paired_recorder_in_range_is_found_and_proves_itself(mine: Device, tmp_path: Path) -> None:
+    recorder, record = connect_near(_store(tmp_path, (mine, SECRET)))
+    with recorder:
+        assert record.name == "Recorder 1" and recorder.name == "Bluetooth"
+        assert recorder.status().epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [("off", "Bluetooth is off on this computer."), ("absent", "This computer has no Bluetooth adapter.")],
+)
+def test_an_adapter_that_is_off_or_absent_is_told(
+    rig: Rig, mine: Device, tmp_path: Path, state: str, sentence: str
+) -> None:
+    rig.order("adapter", computer=0, state=state)
+    with pytest.raises(ble.BluetoothOffError) as caught:
+        connect_near(_store(tmp_path, (mine, SECRET)), look_s=1)
+    assert caught.value.message == sentence and "cable" in caught.value.hint and caught.value.exit_code == 10
+
+
+_FIND = "from earwitness.link import ble; ble._OTHERS_S = 0\ntry: print(len(ble.find({look})))\nexcept Exception as e: print(e)"
+
+
+def _elsewhere(bus: str, look: float = 3) -> str:
+    """What another computer's program finds."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FIND.format(look=look)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, BUS_VARIABLE: bus, "PYTHONPATH": str(ROOT / "host")},
+        timeout=30,
+    )
+    return done.stdout.strip()
+
+
+def test_a_computer_without_bluetooths_service_is_told(rig: Rig, tmp_path: Path) -> None:
+    assert _elsewhere(f"unix:path={tmp_path}/nothing") == "Bluetooth does not run on this computer."
+
+
+def test_nobody_in_range_is_told(rig: Rig, tmp_path: Path, mine: Device) -> None:
+    store = _store(tmp_path, (mine, SECRET))
+    rig.order("faults", dark_s=30)
+    began = time.monotonic()
+    with pytest.raises(NoDeviceError, match=r"No recorder is in range\.") as caught:
+        connect_near(store, look_s=0.6)
+    assert "button" in caught.value.hint and time.monotonic() - began < 3
+
+
+def test_without_a_pairing_nobody_is_looked_for(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(KeyMissingError, match="not paired") as caught:
+        connect_near(DeviceStore(tmp_path))
+    assert "earwitness pair" in caught.value.hint
+
+
+def test_a_strangers_recorder_is_not_taken_for_ones_own(mine: Device, tmp_path: Path) -> None:
+    with pytest.raises(KeyMissingError, match="in range is not paired with this computer"):
+        connect_near(_store(tmp_path, (mine, OTHER_SECRET)))
+
+
+def test_of_two_in_range_ones_own_is_taken_and_of_two_of_ones_own_none(
+    monkeypatch: pytest.MonkeyPatch, mine: Device, start: Callable[..., Device], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ble, "_OTHERS_S", 0.4)
+    other = start(together=True, link_secret=OTHER_SECRET.hex(), seed=OTHER_SEED.hex())
+    recorder, record = connect_near(_store(tmp_path / "one", (other, OTHER_SECRET)))
+    with recorder:
+        assert record.public == other.public
+    both = _store(tmp_path / "both", (mine, SECRET), (other, OTHER_SECRET))
+    with pytest.raises(UsageError, match=r"Recorder 1 and Recorder 2|Recorder 2 and Recorder 1"):
+        connect_near(both)
+
+
+def test_two_computers_at_once(rig: Rig, mine: Device, tmp_path: Path) -> None:
+    """The second finds nobody while the first is connected, and the recorder when it has left."""
+    if len(rig.computers) < 2:
+        rig.add_computer()
+    recorder, _ = connect_near(_store(tmp_path, (mine, SECRET)))
+    with recorder:
+        assert _elsewhere(rig.computers[1], 0.7) == "0"
+        assert recorder.status().epoch == 1
+    assert _elsewhere(rig.computers[1]) == "1"
+
+
+_LEAVE = """
+import os, sys
+from earwitness.link import ble
+ble._OTHERS_S = 0
+transport = ble.BleTransport(ble.find(5)[0])
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_program_that_was_killed_leaves_a_connection_that_the_next_takes_over(mine: Device, tmp_path: Path) -> None:
+    """bluetoothd keeps the connection of a program that died, and who is connected is not heard: it is found all the same."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", _LEAVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "host")},
+    )
+    assert program.stdin is not None and program.stdout is not None
+    assert program.stdout.readline() == b"connected\n"
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    program.stdin.close()
+    program.stdout.close()
+    recorder, _ = connect_near(_store(tmp_path, (mine, SECRET)))
+    with recorder:
+        assert recorder.status().epoch == 1

@@ -1,0 +1,254 @@
+"""The whole way home through the air: the real firmware, its recordings, the real bleak, and bad luck in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from earwitness import marked_minutes
+from earwitness.devices import DeviceStore
+from earwitness.errors import NoDeviceError
+from earwitness.library import Library
+from earwitness.link.client import Recorder
+from earwitness.link.near import connect_near
+from earwitness.sync import SyncReport, sync
+from tests.system.kit import Paired, make_pairing
+from tools.virtual.ble.rig import Rig
+from tools.virtual.device import VirtualRecorder
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE_BYTES, WINDOW_PAGES = 4096, 64
+_FRAME_BYTES = 4162  # a page on its way, LINK.md
+RATE_HZ = 16_000
+_GAIN = 0.1  # speech as a recorder in a pocket hears it: some 31 MB an hour
+
+
+def _speech(seconds: float) -> np.ndarray:
+    sound, rate = sf.read(ROOT / "tools/speech/meeting.flac", dtype="int16")
+    assert rate == RATE_HZ
+    repeated = np.tile(sound, int(seconds * rate / len(sound)) + 1)[: int(seconds * rate)]
+    return np.asarray(repeated * _GAIN, dtype=np.int16)
+
+
+@pytest.fixture(scope="module")
+def pairing(tmp_path_factory: pytest.TempPathFactory) -> Paired:
+    return make_pairing(tmp_path_factory.mktemp("pairing"))
+
+
+@pytest.fixture(scope="module")
+def _world(
+    _rig: Rig, pairing: Paired, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[VirtualRecorder, bytes]]:
+    """A recorder with one recording of 30 s and two marks, and that recording as it is on the card."""
+    folder = tmp_path_factory.mktemp("world")
+    with pairing.recorder(folder, _speech(34), settings={"ble": _rig.recorder_socket}) as recorder:
+        assert recorder.run("4:on 12:mark 20:mark2 34:off", settle=3) == "done"
+        (item,) = pairing.items(recorder, folder / "card")
+        assert item.path is not None
+        yield recorder, item.path.read_bytes()
+
+
+@pytest.fixture
+def near(rig: Rig, _world: tuple[VirtualRecorder, bytes]) -> VirtualRecorder:
+    """The recorder, its button just pressed."""
+    recorder, _ = _world
+    if not recorder.powered:
+        recorder.power_on()
+        assert recorder.run("4:wait") == "done"
+    recorder.play("0:mark")
+    return recorder
+
+
+@pytest.fixture
+def on_card(_world: tuple[VirtualRecorder, bytes]) -> bytes:
+    return _world[1]
+
+
+def _connect(pairing: Paired) -> Recorder:
+    recorder, record = connect_near(DeviceStore(pairing.folder))
+    assert record == pairing.record or record.public == pairing.record.public
+    return recorder
+
+
+def _sync(pairing: Paired, home: Path) -> SyncReport:
+    store = DeviceStore(home)
+    if not store.all():
+        store.put(pairing.record)
+    library = Library(home / "library")
+    try:
+        with _connect(pairing) as recorder:
+            return sync(recorder, pairing.record, library, store, identity=pairing.owners[0], how="Bluetooth")
+    finally:
+        library.close()
+
+
+def _copies(home: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((home / "library").glob("*.ewr"))]
+
+
+def test_what_comes_through_the_air_is_what_is_on_the_card(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path, on_card: bytes
+) -> None:
+    report = _sync(pairing, tmp_path / "home")
+    assert [item.outcome for item in report.items] == ["new"]
+    assert report.items[0].verdict is not None and report.items[0].verdict.exit_code == 0
+    heard = rig.order("heard")
+    (copy,) = _copies(tmp_path / "home")
+    assert len(copy) / heard["notified_bytes"] >= 0.95
+    assert heard["longest_notification"] == 244
+    assert copy == on_card
+
+
+@pytest.mark.parametrize(
+    "cut", [9, 40, 600, *(pytest.param(cut, marks=pytest.mark.long) for cut in (2, 4, 14, 130, 1200))]
+)
+def test_a_lost_connection_resumes_and_repeats_a_window_at_most(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path, on_card: bytes, cut: int
+) -> None:
+    """Numbers of notifications: in the proof, in STATUS, at the first page, in the first window, in a later one."""
+    home = tmp_path / "home"
+    rig.order("heard")
+    rig.order("faults", cut_at_notification=cut)
+    with pytest.raises(NoDeviceError):
+        _sync(pairing, home)
+    rig.order("faults")
+    assert [item.outcome for item in _sync(pairing, home).items] == ["new"]
+    (copy,) = _copies(home)
+    pages = len(copy) // PAGE_BYTES
+    heard = rig.order("heard")
+    assert heard["notified_bytes"] <= (pages + WINDOW_PAGES) * _FRAME_BYTES * 244 / 243 + 8000
+    assert copy == on_card
+
+
+def test_lost_notifications_and_confirmations_are_made_good_within_one_connection(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path
+) -> None:
+    rig.order("faults", drop_notifications=[120, 400], drop_writes=[30, 31])
+    report = _sync(pairing, tmp_path / "home")
+    assert [item.outcome for item in report.items] == ["new"] and rig.order("heard")["lost"] == 4
+    assert report.items[0].verdict is not None and report.items[0].verdict.exit_code == 0
+
+
+def test_a_recorder_that_lost_its_power_in_the_middle_goes_on_after_a_press_of_its_button(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    rig.order("faults", rate=150_000)
+    store = DeviceStore(home)
+    store.put(pairing.record)
+    library = Library(home / "library")
+    got = []
+    with _connect(pairing) as recorder, pytest.raises(NoDeviceError):
+        (listed,) = recorder.list()
+        for page in recorder.read(listed):
+            got.append(page)
+            if len(got) == 20:
+                near.power_off()
+    library.close()
+    rig.order("faults")
+    near.power_on()
+    assert near.run("5:mark", settle=1) == "done"
+    assert [item.outcome for item in _sync(pairing, home).items] == ["new"]
+
+
+def test_while_it_records_the_radio_is_off_and_afterwards_it_is_on_for_a_minute(
+    rig: Rig, pairing: Paired, tmp_path: Path, _world: tuple[VirtualRecorder, bytes]
+) -> None:
+    def found() -> bool:
+        return bool(rig.order("stranger"))
+
+    _world[0].power_off()
+    with pairing.recorder(tmp_path, _speech(20), settings={"ble": rig.recorder_socket}) as recorder:
+        recorder.run("0:wait", settle=4)
+        assert not found()  # nobody asked for it
+        recorder.run("0:mark", settle=0.3)
+        assert found()
+        recorder.run("0:on", settle=2)
+        assert recorder.lever("light") != 0
+        assert not found()
+        recorder.run("0:off", settle=1.5)
+        assert found()
+
+
+def test_marked_minutes_come_first_and_only_once(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path
+) -> None:
+    library = Library(tmp_path / "library")
+    with _connect(pairing) as recorder:
+        listed = recorder.list()
+        assert len(listed[0].marks) == 2
+        first = marked_minutes.fetch(recorder, listed, library, identity=pairing.owners[0])
+        assert [(one.number, one.reason) for one in first] == [(1, ""), (2, "")]
+        assert first[0].at_s == pytest.approx(8, abs=0.3) and first[0].seconds == pytest.approx(23, abs=1)
+        rig.order("heard")
+        assert marked_minutes.fetch(recorder, listed, library, identity=pairing.owners[0]) == first
+        assert rig.order("heard")["notifications"] == 0
+    (path,) = marked_minutes.waiting(library)
+    tape = _speech(34)
+    for sound in marked_minutes.sounds(path, pairing.owners[0]):
+        starts = np.flatnonzero(tape == sound.samples[0])
+        assert any(np.array_equal(tape[at : at + len(sound.samples)], sound.samples) for at in starts)
+    (text,) = [path.read_bytes()]
+    assert tape[:400].tobytes() not in text  # nothing in the clear
+    library.close()
+    assert _sync(pairing, tmp_path).items[0].outcome == "new"
+    library = Library(tmp_path / "library")
+    marked_minutes.settle(library)
+    assert marked_minutes.waiting(library) == []
+    library.close()
+
+
+def test_without_the_owners_key_about_as_much_comes(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path
+) -> None:
+    library = Library(tmp_path / "library")
+    with _connect(pairing) as recorder:
+        (first, _) = marked_minutes.fetch(recorder, recorder.list(), library)
+    assert first.at_s == -1 and first.seconds == 0 and first.pages > 20
+    library.close()
+
+
+@pytest.mark.long
+def test_five_marked_minutes_are_here_in_100_seconds_at_30_kilobytes_a_second(
+    rig: Rig, pairing: Paired, tmp_path: Path
+) -> None:
+    """At 31 MB an hour, and with 30 ms for every connection event, as a link with a radio has."""
+    with pairing.recorder(tmp_path, _speech(520), settings={"ble": rig.recorder_socket}) as near:
+        marks = " ".join(f"{at}:mark" for at in (60, 160, 260, 360, 460))
+        assert near.run(f"4:on {marks} 512:off", settle=3, timeout=300) == "done"
+        library = Library(tmp_path / "library")
+        with _connect(pairing) as recorder:
+            (listed,) = recorder.list()
+            assert listed.pages * PAGE_BYTES / 508 * 3600 < 31e6
+            rig.order("faults", rate=30_000, latency=0.03)
+            rig.order("heard")
+            began = time.monotonic()
+            minutes = marked_minutes.fetch(recorder, [listed], library, identity=pairing.owners[0])
+            took = time.monotonic() - began
+        heard = rig.order("heard")
+        pages = sum(one.pages for one in minutes) + 2
+        assert [one.seconds for one in minutes] == [pytest.approx(60.5, abs=1.5)] * 5
+        assert pages * PAGE_BYTES / heard["notified_bytes"] >= 0.95
+        assert took <= 100, took
+        library.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mtu", [0, 517])
+def test_half_an_hour_of_speech_is_bit_identical(rig: Rig, pairing: Paired, tmp_path: Path, mtu: int) -> None:
+    """At the largest MTU and at 23; there a part of it."""
+    rig.order("mtu", computer=0, mtu=mtu)
+    seconds = 1800 if mtu else 120
+    with pairing.recorder(tmp_path, _speech(seconds + 10), settings={"ble": rig.recorder_socket}) as near:
+        assert near.run(f"4:on {4 + seconds}:off", settle=3, timeout=600) == "done"
+        report = _sync(pairing, tmp_path / "home")
+        assert [item.outcome for item in report.items] == ["new"]
+        (copy,) = _copies(tmp_path / "home")
+        (item,) = pairing.items(near, tmp_path / "card")
+        assert item.path is not None and item.path.read_bytes() == copy
+    assert report.items[0].verdict is not None and report.items[0].verdict.duration_s == pytest.approx(seconds, abs=1)
