@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from earwitness.commands import verify as command
+from earwitness.commands import _cores
 from earwitness.excerpt_verdict import verify_excerpt
 from earwitness.identity import Identity
 from earwitness.keystore import Keystore
@@ -71,8 +71,8 @@ def test_sealed_sound_that_cannot_be_decoded_is_not_called_intact(
 
 
 def test_all_decodes_too_on_every_core(tmp_path: Path, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_WORTH_STARTING_BYTES", 0)
-    monkeypatch.setattr(command.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(_cores, "_WORTH_STARTING_BYTES", 0)
+    monkeypatch.setattr(_cores, "cores", lambda: 2)
     device, library = Device(), Library()
     for build in (nothing, wrong_crc):
         library.add(sealed(owner, build, device).write(tmp_path / "x.ewr"), how="card")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earwitness.commands import _story
+from earwitness.commands._cores import on_every_core
 from earwitness.commands._neighbours import Neighbours
 from earwitness.commands._shared import check, learn, owner_if_at_hand, target
 from earwitness.console import console
@@ -20,13 +20,10 @@ from earwitness.plain import both_times, one_line
 from earwitness.progress import Progress
 
 if TYPE_CHECKING:
-    from earwitness.chain import Chain
     from earwitness.identity import Identity
     from earwitness.verdict import Verdict
 
     Outcome = Verdict | EarwitnessError
-
-_WORTH_STARTING_BYTES: Final = 64 << 20  # below this, other processes take longer to start than to help
 
 
 def verify(
@@ -44,22 +41,28 @@ def verify(
     items: list[Entry | Path] = list(entries) if all_ else [target(library, text) for text in recordings or []]
     sealed = any(_path(item).suffix != EXCERPT_SUFFIX for item in items)
     identity = owner_if_at_hand() if sealed and not keyless else None
-    total = sum(_path(item).stat().st_size for item in items)
-    codes, data, blocks, done = [], [], [], 0
-    with Progress("verify", total) as progress:
-        for item, outcome in _outcomes(items, identity, Neighbours(entries)):
-            done += _path(item).stat().st_size
+    sizes = [_path(item).stat().st_size for item in items]
+    work = _Check(identity, Neighbours(entries))
+    found: dict[int, tuple[Entry | Path, Outcome]] = {}
+    done = 0
+    with Progress("verify", sum(sizes)) as progress:
+        for number, outcome in on_every_core(work, items, sizes):
+            done += sizes[number]
             progress(done)
-            codes.append(outcome.exit_code)
-            data.append(_data(item, outcome))
+            item = items[number]
             if not isinstance(outcome, EarwitnessError):
                 learn(library, item, outcome)
                 if isinstance(item, Entry):
-                    item = library.entry(item.path)  # noqa: PLW2901  # its date, now known
+                    item = library.entry(item.path)  # its date, now known
                     state = f"{outcome.intact.state}, {outcome.complete.state}"
                     item.custody.add("verified", result=state, key="no" if identity is None else "yes")
-            blocks.append(_text(item, outcome, short=all_))
-    console.result("\n".join(blocks), data)
+            found[number] = item, outcome
+    told = [found[number] for number in range(len(items))]
+    console.result(
+        "\n".join(_text(item, outcome, short=all_) for item, outcome in told),
+        [_data(item, outcome) for item, outcome in told],
+    )
+    codes = [outcome.exit_code for _, outcome in told]
     bad = [code for code in codes if code]
     if bad:
         raise typer.Exit(bad[0] if len(codes) == 1 or len(set(codes)) == 1 else 3)
@@ -69,26 +72,18 @@ def _path(item: Entry | Path) -> Path:
     return item.path if isinstance(item, Entry) else item
 
 
-def _check(job: tuple[Entry | Path, Identity | None, Chain, bytes | None]) -> Outcome:
-    try:
-        return check(*job, decode=True)
-    except EarwitnessError as error:
-        return error
+@dataclass(frozen=True)
+class _Check:
+    """The check of one recording, for whatever process."""
 
+    identity: Identity | None
+    around: Neighbours
 
-def _outcomes(
-    items: list[Entry | Path], identity: Identity | None, around: Neighbours
-) -> Iterator[tuple[Entry | Path, Outcome]]:
-    jobs = ((item, identity, *around.of(item)) for item in items)
-    workers = min(len(items), os.cpu_count() or 1)
-    if workers < 2 or sum(_path(item).stat().st_size for item in items) < _WORTH_STARTING_BYTES:
-        yield from zip(items, map(_check, jobs), strict=True)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from zip(items, pool.map(_check, jobs), strict=True)
+    def __call__(self, item: Entry | Path) -> Outcome:
+        try:
+            return check(item, self.identity, *self.around.of(item), decode=True)
+        except EarwitnessError as error:
+            return error
 
 
 def _name(item: Entry | Path) -> str:
