@@ -81,6 +81,7 @@ class Board:
         if flash is not None:
             self.mcu.flash[: len(flash)] = flash
         else:
+            self.mcu.flash[:FLASH_BYTES] = b"\xff" * FLASH_BYTES
             load_uf2(image, self.mcu)
             if files is not None:
                 install.put(self.mcu.flash, files)
@@ -201,8 +202,8 @@ class Board:
         self.cable.unplug()
 
     def _socket(self, card: bool) -> None:
-        inside = bool(PINS["CARD_IN"])
-        self.mcu.gpio[PINS["CARD_DETECT"]].set_input_value(inside if card else not inside)
+        """The switch in the socket is closed to ground while it is empty, as most are."""
+        self.mcu.gpio[PINS["CARD_DETECT"]].set_input_value(card)
 
     def _vbus(self, high: bool) -> None:
         self.mcu.gpio[PINS["USB_POWER"]].set_input_value(high)

@@ -19,8 +19,11 @@ from earwitness.install.installer import IMAGE
 START = 0x12C000  # of the file system in a Pico W's 2 MiB
 BLOCKS = 212
 BLOCK_BYTES = 4096
-_PROGRAM_BYTES = 32  # as MicroPython mounts it
+RESERVED_BLOCKS = 128  # at the end: identity, seeds and journal lie there
+_PROGRAM_BYTES = 256
+_HELD_BYTES = 768  # more than littlefs keeps inside a directory
 _VERSION = 0x00020000
+_CORRUPT = -84  # LFS_ERR_CORRUPT
 _DRIVERS = Path(tempfile.gettempdir()) / "earwitness-drivers"
 
 
@@ -38,11 +41,28 @@ def without_starters() -> dict[str, bytes]:
     return {name: data for name, data in firmware().items() if name not in image.STARTERS}
 
 
+class _Guide(UserContext):  # type: ignore[misc]
+    """A flash whose reserved blocks are bad but for what is `holding` them, and whose other blocks are bad for that.
+
+    As firmware/recorder/hal/reserve.py does it on the chip: afterwards each reserved block belongs to a file of its own, so
+    that littlefs gives it to no other, and what is in it is nobody's business but the recorder's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(buffsize=BLOCK_BYTES * BLOCKS)
+        self.holding = False
+
+    def erase(self, cfg: Any, block: int) -> int:
+        if (block >= BLOCKS - RESERVED_BLOCKS) != self.holding:
+            return _CORRUPT
+        return int(super().erase(cfg, block))
+
+
 def put(flash: Any, files: Mapping[str, bytes]) -> None:
-    """Make a file system with `files` (by path, folders made) in `flash`."""
-    context = UserContext(buffsize=BLOCK_BYTES * BLOCKS)
+    """Make a file system with `files` (by path, folders made) in `flash`; the reserved region is left as it is there."""
+    guide = _Guide()
     system = LittleFS(
-        context=context,
+        context=guide,
         block_size=BLOCK_BYTES,
         block_count=BLOCKS,
         prog_size=_PROGRAM_BYTES,
@@ -51,11 +71,25 @@ def put(flash: Any, files: Mapping[str, bytes]) -> None:
         block_cycles=100,
         disk_version=_VERSION,
     )
+    for folder in range(2):
+        system.mkdir(f"reserved{folder}")
+        for _ in range(20):
+            with system.open(f"reserved{folder}/0", "wb") as file:
+                file.write(b"0")
+    for number in range(RESERVED_BLOCKS):
+        with system.open(f"reserved{number % 2}/{number // 2}", "wb") as file:
+            guide.holding = True
+            file.write(bytes(_HELD_BYTES))
+            file.flush()
+            guide.holding = False
     for name, data in files.items():
         folder = str(Path(name).parent)
         if folder != ".":
             system.makedirs(folder, exist_ok=True)
         with system.open(name, "wb") as file:
             file.write(data)
+    with system.open("reserved", "wb") as file:
+        file.write(b"84 128")
     system.unmount()
-    flash[START : START + BLOCKS * BLOCK_BYTES] = context.buffer
+    ours = BLOCK_BYTES * (BLOCKS - RESERVED_BLOCKS)
+    flash[START : START + ours] = guide.buffer[:ours]
