@@ -116,6 +116,21 @@ BROKEN: list[tuple[str, Change, str]] = [
         lambda raw: _swap_rows(raw, "USB_POWER", "I2C_CLOCK"),
         "R1: its legs are 1 strips apart, it needs 3",
     ),
+    (
+        "room_for_every_part",
+        _set("case", "places", "clock", "at_mm", [44, 30, 0]),
+        "cell and clock stand in each other's room",
+    ),
+    (
+        "room_for_every_part",
+        _set("case", "places", "card", "at_mm", [78, 39.6, 0]),
+        "card stands 2.1 mm out of the case",
+    ),
+    (
+        "air_at_the_antenna",
+        _set("case", "places", "cell", "at_mm", [42, 25, 0]),
+        "cell comes nearer to the antenna than 5.0 mm",
+    ),
 ]
 
 

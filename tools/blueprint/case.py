@@ -10,6 +10,9 @@ from tools.blueprint.plan import Plan
 
 Size = tuple[float, float, float]  # along x, y, z, in millimetres
 _WALLS = ("usb", "switch", "card", "far")
+PIECES = ("body", "lid", "cap")
+PICTURES = ("case-front.png", "case-ends.png", "case-below.png", "case-open.png", "case-exploded.png")
+FILES = (*(f"{name}.stl" for name in PIECES), *PICTURES)  # in hardware/case
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,7 @@ def _room(plan: Plan, name: str, place: dict[str, Any], found: dict[str, Room]) 
     if part is None or not part.size_mm:
         raise PlanError(f"case.places.{name}: there is no such part, or it has no size")
     gap = float(plan.raw["case"]["gap_mm"])
-    length, width, height = place.get("size_mm", part.size_mm)
-    height = place.get("height_mm", height)
-    if place.get("turned"):
-        length, width = width, length
+    length, width, height = _own(plan, name)
     solid = (length + part.tolerance_mm, width + part.tolerance_mm, height + part.tolerance_mm)
     if "on" in place:  # stacked: the lower part's room, and as much higher
         below = found[place["on"]]
@@ -70,6 +70,14 @@ def _room(plan: Plan, name: str, place: dict[str, Any], found: dict[str, Room]) 
     if "under" in place:
         return Room(name, (x, y, inside(plan)[2] - float(place["under"]) - size[2]), size, solid, hangs=True)
     return Room(name, (x, y, float(place["at_mm"][2])), size, solid)
+
+
+def _own(plan: Plan, name: str) -> Size:
+    """The part's own size as it lies: along x, y, z."""
+    place = plan.raw["case"]["places"][name]
+    length, width, height = place.get("size_mm", plan.parts[name].size_mm)
+    height = place.get("height_mm", height)
+    return (width, length, height) if place.get("turned") else (length, width, height)
 
 
 def overlaps(plan: Plan) -> list[tuple[str, str]]:
@@ -110,6 +118,24 @@ def outside(plan: Plan) -> Size:
     wall = 2 * float(plan.raw["case"]["wall_mm"])
     x, y, z = inside(plan)
     return (x + wall, y + wall, z + wall)
+
+
+def case_table(plan: Plan) -> str:
+    """For the guide: the case's size and print, and the air around each part."""
+    printed = plan.raw["case"]["printed"]
+    size = " × ".join(f"{length:.0f}" for length in outside(plan))
+    lines = [
+        f"Closed it measures **{size} mm**, and the frame of the switch and the lanyard's eye stand out by 3 and 4 mm. "
+        f"The pieces take {printed['cm3']:.0f} cm³ of plastic and {printed['hours']:.0f} hours ({printed['source']}).",
+        "",
+        "| part | its size, mm | may be larger by | room in the case, mm |",
+        "|---|---|---|---|",
+    ]
+    for name, room in rooms(plan).items():
+        part = plan.parts[name]
+        words = [" × ".join(f"{length:.1f}" for length in lengths) for lengths in (_own(plan, name), room.size)]
+        lines.append(f"| {part.name.split(',')[0]} | {words[0]} | {part.tolerance_mm:.1f} | {words[1]} |")
+    return "\n".join(lines) + "\n"
 
 
 def sizes_scad(plan: Plan) -> str:

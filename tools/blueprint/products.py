@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.blueprint import blocks, board_picture, bom, diagram, pictures, power, quickcard, render, shapes, tables
+from tools.blueprint import (
+    blocks,
+    board_picture,
+    bom,
+    case,
+    diagram,
+    pictures,
+    power,
+    quickcard,
+    render,
+    shapes,
+    tables,
+)
 from tools.blueprint.errors import PlanError
 from tools.blueprint.pictures import Picture
 from tools.blueprint.pins import pin_module
@@ -12,6 +24,7 @@ from tools.blueprint.plan import Plan
 
 _FOLDER = "hardware/pictures"
 _GUIDE, _POWER = "hardware/README.md", "hardware/POWER.md"
+_CASE, _CASE_SIZES = "hardware/case.scad", "hardware/case_sizes.scad"
 
 
 def _filled(root: Path, name: str, made: dict[str, str]) -> str:
@@ -27,6 +40,7 @@ def texts(root: Path, plan: Plan) -> dict[str, str]:
         "parts": bom.bom_table(plan),
         "stripboard": tables.board_table(plan),
         "wires": tables.wire_tables(plan),
+        "case": case.case_table(plan),
     }
     budget = {
         "hours": power.hours_table(plan),
@@ -37,6 +51,7 @@ def texts(root: Path, plan: Plan) -> dict[str, str]:
     return {
         "firmware/recorder/hal/pins.py": pin_module(plan),
         "hardware/bom.csv": bom.bom_csv(plan),
+        _CASE_SIZES: case.sizes_scad(plan),
         "hardware/WIRING.md": tables.wiring_document(plan),
         f"{_FOLDER}/stripboard.svg": board_picture.board_picture(plan),
         f"{_FOLDER}/pico.svg": board_picture.pico_picture(plan),
@@ -68,7 +83,21 @@ def all_pictures(root: Path, plan: Plan) -> list[Picture]:
     made.append(Picture((f"{_FOLDER}/pico.png",), board_picture.pico_picture(plan), _of_svg))
     card = quickcard.card_source(readme, shown)
     made.append(Picture(("hardware/QUICKCARD.pdf", f"{_FOLDER}/quickcard.png"), card, _card))
+    made.append(_case_model(root, plan))
     return made
+
+
+def _case_model(root: Path, plan: Plan) -> Picture:
+    """Its solids and pictures. trimesh is imported only where they are made."""
+    files = tuple(f"hardware/case/{name}" for name in case.FILES)
+
+    def make_case(_source: str) -> tuple[bytes, ...]:
+        from tools.blueprint import case_model
+
+        return case_model.everything(plan, root / "hardware")
+
+    source = (root / _CASE).read_text(encoding="utf-8") + case.sizes_scad(plan)
+    return Picture(files, source, make_case)
 
 
 def stale(root: Path, plan: Plan) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tools.blueprint import rules_nets, rules_parts, rules_pins, rules_supplies
+from tools.blueprint import rules_case, rules_nets, rules_parts, rules_pins, rules_supplies
 from tools.blueprint.plan import Plan
 
 Rule = Callable[[Plan], Iterator[str]]
@@ -26,6 +26,8 @@ RULES: tuple[Rule, ...] = (
     rules_parts.can_be_bought,
     rules_parts.has_a_size,
     rules_parts.fits_the_board,
+    rules_case.room_for_every_part,
+    rules_case.air_at_the_antenna,
 )
 
 
