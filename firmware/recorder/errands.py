@@ -10,6 +10,7 @@ from recorder.hal import clock, power, rtc
 from recorder.seal import note
 from recorder.seal.mac import sha256
 from recorder.store import journal as entries
+from recorder.store import journal_reading
 from recorder.store.receipts import receipts
 
 try:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from recorder.answers import Answers
     from recorder.link.pairing import Request
-    from recorder.store.vault import Identity
+    from recorder.store.identity import Identity
     from recorder.store.volume import Volume
 
 # States of a recording in LIST
@@ -79,7 +80,7 @@ class Errands:
             held = receipts(journal)
             waiting = [seq for seq in on_card if held.get(seq) != identity.epoch] if identity is not None else on_card
             text += "card_free_pages %d\non_card %d\nwaiting %d\n" % (volume.free_pages, len(on_card), len(waiting))
-        faults = journal.faults()
+        faults = journal_reading.faults(journal)
         text += "faults %d\n" % len(faults)
         if faults:
             text += "last_fault %s\n" % faults[-1][1].decode().replace("\n", " ")
@@ -109,7 +110,7 @@ class Errands:
                         state = _OPEN if journal.open is not None and journal.open.seq == seq else _FINAL
             if recording_id and state:
                 flags = _RECEIPT if held.get(seq) == identity.epoch else 0
-                marks = [mark[0] for mark in journal.marks(seq)] if pages else []
+                marks = [mark[0] for mark in journal_reading.marks(journal, seq)] if pages else []
                 yield seq, recording_id, pages, state | flags, marks
 
     def readable(self, seq: int) -> int:
@@ -153,7 +154,7 @@ class Errands:
 
     def faults(self) -> "list[tuple[int, bytes]]":
         """(seq, text) of the newest faults, oldest first."""
-        return self._session.journal.faults()
+        return journal_reading.faults(self._session.journal)
 
     # ---- what is given up
 
@@ -289,7 +290,8 @@ class Errands:
         """Make this recorder's keys and keep them; the link has checked that the button is held and nobody was paired."""
         session = self._session
         from recorder.seal import ed25519
-        from recorder.store.vault import Identity, Vault
+        from recorder.store.identity import Identity
+        from recorder.store.vault import Vault
 
         vault = Vault()
         vault.load()  # for the epoch: it outlives an identity that was erased

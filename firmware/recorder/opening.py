@@ -6,6 +6,7 @@ from micropython import const
 
 from recorder import pages
 from recorder.hal import clock, mic, power, rtc
+from recorder.store import journal_reading
 
 try:
     from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def events(session: "Session") -> "list[tuple[int, bytes, int]]":
     chip = rtc.read()
     if chip is not None:
         found.append(_clock(chip[0], clock.now_us(), chip[1], _CLOCK_CHIP))
-    beacon = session.journal.beacon()
+    beacon = journal_reading.beacon(session.journal)
     if beacon:
         found.append((pages.BEACON, beacon, -1))
     return found

@@ -11,6 +11,8 @@ from recorder.hal import battery, button, card, clock, power, switch
 from recorder.primer import Primed
 from recorder.session import SELF_TEST
 from recorder.store import journal as entries
+from recorder.store import journal_reading
+from recorder.store.journal_tidying import tidy
 from recorder.store.recovery import recover
 from recorder.store.seeds import Seeds
 from recorder.store.vault import Vault
@@ -35,7 +37,7 @@ def battery_empty() -> bool:
 
 def wake(session: "Session") -> None:
     """What a power-up does once: identity, random numbers, what the last run left behind."""
-    session.indicator.dim(session.journal.light() or session.indicator.brightness)
+    session.indicator.dim(journal_reading.light(session.journal) or session.indicator.brightness)
     session.began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
     code = power.last_fault()
     if code:
@@ -105,7 +107,7 @@ def prime(session: "Session") -> "Primed | None":
     if battery_empty():
         raise NotReady(NotReady.BATTERY)
     volume = session.volume or _mount(session, identity)
-    while session.journal.tidy():
+    while tidy(session.journal):
         power.feed()
     return Primed(identity, session.journal, volume, drbg)
 

@@ -16,6 +16,8 @@ flash = storage.Flash(ARGS.get("size", 65536)).install()
 from recorder.errors import RecorderError
 from recorder.store import journal
 from recorder.store.journal import BEACON, CHECKPOINT, FAULT, FINAL, FREED, MARK, OPEN, Journal
+from recorder.store.journal_reading import faults, marks
+from recorder.store.journal_tidying import tidy
 def note(seq):
     return b"note %d\\n" % seq + bytes((seq & 127,)) * 330
 def opening(seq):
@@ -40,7 +42,7 @@ def what(log):
 
 
 def test_blank_flash_is_an_empty_journal(mpy) -> None:
-    source = PRELUDE + "log = Journal()\nemit([what(log), log.prev_hash().hex(), log.marks(1), log.faults()])"
+    source = PRELUDE + "log = Journal()\nemit([what(log), log.prev_hash().hex(), marks(log, 1), faults(log)])"
     assert mpy(source, args=ARGS) == [[[0, 0, None, [], []], "00" * 32, [], []]]
 
 
@@ -62,8 +64,8 @@ again = Journal()
 emit(what(again))
 emit([again.open.id == opening(2)[:16], again.open.header_hash == opening(2)[16:48], again.open.prev == opening(2)[48:]])
 emit(again.prev_hash() == sha256(note(1)).digest())
-emit([again.marks(2), again.marks(1)])
-emit([[seq, text.decode()] for seq, text in again.faults()])
+emit([marks(again, 2), marks(again, 1)])
+emit([[seq, text.decode()] for seq, text in faults(again)])
 emit(what(log) == what(again))
 again.append(FINAL, 2, note(2))
 again.append(FREED, 1, b"")
@@ -94,7 +96,7 @@ for seq in range(1, 401):
     if seq > 2:
         log.append(FREED, seq - 2, b"")
     steps = 0
-    while log.tidy():
+    while tidy(log):
         steps += 1
     if seq % 7 == 0:
         log = Journal()
@@ -121,7 +123,7 @@ for seq in range(1, 201):
     log.append(MARK, seq, pack("<IQB", seq, seq, 1))
     if seq > 100:
         log.append(FREED, seq, b"")
-while log.tidy():
+while tidy(log):
     pass
 log = Journal()
 state = what(log)
@@ -134,7 +136,7 @@ emit(log.room() >= 0)
 log = Journal()
 emit([log.open.seq, log.open.n])
 log.append(FINAL, 201, note(201))
-while log.tidy():
+while tidy(log):
     pass
 emit([log.room() >= 72 * 120, log.final_note(201) == note(201), log.final_note(52) == note(52), log.final_note(51)])
 """
@@ -188,7 +190,7 @@ begin(log, 1)
 before = log.room()
 for turn in range(5000):
     log.append(MARK, 1, pack("<IQB", turn, turn, 1))
-emit([len(log.marks(1)), before - log.room() < 20])
+emit([len(marks(log, 1)), before - log.room() < 20])
 """
     )
     assert mpy(source, args=ARGS) == [[12, True]]
@@ -211,13 +213,13 @@ def steps(log):
             if turn == 7:
                 log.append(MARK, seq, pack("<IQB", turn, turn, 1))
                 yield
-                while log.tidy():
+                while tidy(log):
                     yield
         log.append(FINAL, seq, note(seq))
         yield
         log.append(FREED, seq - 1, b"")
         yield
-        while log.tidy():
+        while tidy(log):
             yield
 log = Journal()
 for seq in range(1, 20):
@@ -256,7 +258,7 @@ for cut in range(1, total + 1):
         log.append(FINAL, log.open.seq, note(log.open.seq))
     seq = log.newest_seq + 1
     record(log, seq, 20)
-    while log.tidy():
+    while tidy(log):
         pass
     log = Journal()
     if what(log)[:3] != [seq, seq, None] or what(log)[3][-3:] != [seq - 2, seq - 1, seq] or log.room() < 85:
@@ -317,7 +319,7 @@ for value in range(4000):
         flash.cells[:] = b"\\xff" * flash.SIZE
         Journal().append(FAULT, 1, text)
         Journal().append(FAULT, 1, b"next")
-        if [fault[1] for fault in Journal().faults()] != [text, b"next"]:
+        if [fault[1] for fault in faults(Journal())] != [text, b"next"]:
             wrong.append(value)
 emit([tried > 3, wrong])
 """
@@ -335,7 +337,7 @@ for at in range(flash.SIZE):
     flash.cells[at] = random.getrandbits(8)
 log = Journal()
 emit(what(log)[:3])
-while log.tidy():
+while tidy(log):
     pass
 record(log, 1)
 emit(what(Journal()))

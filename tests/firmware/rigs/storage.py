@@ -92,7 +92,7 @@ class Flash:
 
         sys.modules["recorder.hal.flash"] = self
         recorder.hal.flash = self
-        for name in ("journal", "vault", "seeds"):
+        for name in ("journal", "journal_reading", "journal_tidying", "vault", "seeds"):
             module = sys.modules.get("recorder.store." + name)
             if module is not None:
                 module.flash = self
