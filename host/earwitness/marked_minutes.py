@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -133,7 +133,7 @@ class _Fetcher:
             until = at + 1
             while until < end and self._pages.get(until) is None:
                 until += 1
-            for got in self._recorder.read(replace(self._recording, pages=until), at):
+            for got in self._recorder.read(self._recording, at, until):
                 if got.data is not None and self._is_ours(got.data):
                     self._pages.put(got.number, got.data)
                     here += 1
@@ -258,10 +258,12 @@ def fetch(
         nonlocal done
         done += count
         if progress is not None:
-            progress(done, 0)
+            progress(done, max(done, total))
 
     found: list[Minute] = []
+    total = 0
     wanted = [one for one in recordings if one.state == FINAL and one.marks and not _is_here(library, one)]
+    total = sum(min(one.pages, len(one.marks) * int((BEFORE_S + AFTER_S) / _PAGE_S)) for one in wanted) * PAGE_BYTES
     for recording in sorted(wanted, key=lambda one: -one.seq):
         with Pages(minutes_path(library, recording.recording_id.hex())) as pages:
             try:

@@ -37,6 +37,7 @@ from earwitness.settled import Settled
 if TYPE_CHECKING:
     from earwitness.identity import Identity
     from earwitness.library import Entry, Library
+    from earwitness.marked_minutes import Minute
     from earwitness.verify import Verdict
 
 NEW, PRESENT, UNOPENED, DAMAGED, SKIPPED, FAILED, GONE = (
@@ -59,7 +60,7 @@ _GONE_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a copy stands. `phase` is `reading`, `checking` or `freeing`; `rate` is bytes a second of this run, 0 at its
+    """Where a copy stands. `phase` is `marked`, `reading`, `checking` or `freeing`; `rate` is bytes a second of this run, 0 at its
     start."""
 
     seq: int
@@ -97,12 +98,13 @@ class SyncReport:
     status: Status | None = None
     clock: ClockSet | None = None
     freed: list[Freed] = field(default_factory=list)  # what was to be freed, if that was asked for
+    minutes: list[Minute] = field(default_factory=list)  # that came ahead of their recordings
 
     @property
     def ok(self) -> bool:
         """Nothing failed and nothing came damaged."""
         return all(item.outcome not in (DAMAGED, FAILED) for item in self.items) and not any(
-            item.reason for item in self.freed
+            [item.reason for item in self.freed] + [minute.reason for minute in self.minutes]
         )
 
 
@@ -149,8 +151,12 @@ def sync(
     how: str = "USB",
     free_synced: bool = False,
     again: bool = False,
+    marked_first: bool = False,
+    whole: bool = True,
 ) -> SyncReport:
     """Copy every recording that the library lacks. The recorder is authenticated (see link.connect).
+
+    `marked_first`: before them, the marked minutes; without `whole` those are all that is copied.
 
     Then it gets a receipt for each that is here, verified and opened; `free_synced`: and deletes those. `again`: read once
     more what is known to be damaged on the recorder.
@@ -159,6 +165,8 @@ def sync(
     copied. Then it gets entropy, the time, and at the end the hash of the newest time token here (beacon.py). Raises
     LinkLostError where it went away; running it again resumes.
     """
+    from earwitness import marked_minutes
+
     status = recorder.status()
     store.remember(record, status)
     if status.told.get("state") in ("recording", "muted"):
@@ -167,15 +175,25 @@ def sync(
     recorder.entropy()
     clock = recorder.set_clock()
     source = RecorderSource(recorder, how)
-    items = take_all(
-        source,
-        library,
-        pinned={record.public},
-        identity=identity,
-        progress=progress,
-        time_now=Comparison(status.boot_id.hex(), clock.mono_us, clock.utc_us, clock.error_us),
-        again=again,
-    )
+    minutes: list[Minute] = []
+    if marked_first:
+
+        def tell_marked(done: int, total: int) -> None:
+            if progress:
+                progress(Progress(0, "marked", done, total, 0))
+
+        minutes = marked_minutes.fetch(recorder, source.recordings(), library, identity=identity, progress=tell_marked)
+    items: list[Item] = []
+    if whole:
+        items = take_all(
+            source,
+            library,
+            pinned={record.public},
+            identity=identity,
+            progress=progress,
+            time_now=Comparison(status.boot_id.hex(), clock.mono_us, clock.utc_us, clock.error_us),
+            again=again,
+        )
     for item in items:
         if item.path is not None and item.verdict is not None:
             beacon.keep_beside(item.path, item.verdict)
@@ -194,7 +212,8 @@ def sync(
                 progress(Progress(0, "freeing", done, total, 0))
 
         freed = free(recorder, record, library, listed, identity, held, tell)
-    return SyncReport(items, status, clock, freed)
+    marked_minutes.settle(library)
+    return SyncReport(items, status, clock, freed, minutes)
 
 
 def _learn_settings(recorder: Recorder, record: DeviceRecord, store: DeviceStore) -> None:
