@@ -12,9 +12,14 @@ try:
     import bundle
 
     bundle.mount()
+    from recorder.hal import mic  # noqa: F401 (first: later there is no room in one piece for its ring)
     from recorder.hal import power
+
+    room = bytearray(40960)  # held while code is loaded, so that afterwards there is room in one piece for the pages
     from recorder.session import Session
-except ImportError:
+
+    del room
+except (ImportError, MemoryError):
     import unfinished
 
     unfinished.tell()
