@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from earwitness import __version__, places
+from earwitness.commands._device import button_waiter
 from earwitness.console import console
-from earwitness.errors import DeviceBusyError, NoDeviceError, UsageError
+from earwitness.errors import EarwitnessError, NoDeviceError, UsageError
 from earwitness.progress import Progress
+
+_RESTART_S: Final = 2.0
+_BACK_S: Final = 15.0  # for the port to come back
 
 
 def install(
@@ -101,7 +106,9 @@ def _waiting_drives() -> Iterator[Path]:
 
 def _leave_recorder(place: str) -> None:
     """Bring a recorder that is at work to its prompt; a board that is there already stays."""
+    from earwitness.devices import DeviceStore
     from earwitness.link.client import LinkLostError, Recorder
+    from earwitness.link.connect import to_prompt
     from earwitness.link.transport import open_port
 
     with Recorder(open_port(place), timeout=1.0, tries=1) as recorder:
@@ -109,4 +116,16 @@ def _leave_recorder(place: str) -> None:
             recorder.hello()
         except LinkLostError:
             return
-        raise DeviceBusyError("A recorder is at work there.", "Maintenance is not there yet.")
+    to_prompt(
+        DeviceStore(), place, button_waiter("A recorder is at work there. Hold its button until its light goes out.")
+    )
+    time.sleep(_RESTART_S)
+    give_up = time.monotonic() + _BACK_S
+    while True:
+        try:
+            open_port(place).close()
+            return
+        except EarwitnessError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)

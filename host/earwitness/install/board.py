@@ -73,10 +73,12 @@ class Board:
         with contextlib.suppress(OSError, SerialException):
             self._link.close()
 
-    def run(self, code: str, what: str) -> None:
-        """Run `code` there. `what`: in words, for the error."""
+    def run(self, code: str, what: str, timeout: float = _READ_TIMEOUT_S) -> None:
+        """Run `code` there; it may be silent for `timeout` seconds. `what`: in words, for the error."""
         with _told(what):
-            self._link.exec(code)
+            said, error = self._link.exec_raw(code, timeout=timeout)
+            if error:
+                raise TransportExecError(said, error.decode("utf-8", "replace"))
 
     def ask(self, expression: str, what: str) -> Any:
         """The value of a Python expression there."""
@@ -110,9 +112,13 @@ class Board:
             progress(min(start + _CHUNK_BYTES, len(data)))
         self.run("_f.close()", what)
 
+    def has(self, name: str) -> bool:
+        """There is such a file or folder at the top."""
+        return name in self.ask("__import__('os').listdir('/')", "list its files")
+
     def hash(self, path: str) -> bytes | None:
         """SHA-256 of a file as the board reads it, None where there is none."""
-        if path.strip("/") not in self.ask("__import__('os').listdir('/')", "list its files"):
+        if not self.has(path.strip("/")):
             return None
         with _told(f"read {path}"):
             return bytes(self._link.fs_hashfile(path, "sha256", _HASH_BYTES))

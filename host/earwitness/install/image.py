@@ -18,14 +18,17 @@ ARCHITECTURE: Final = "armv6m"  # RP2040
 # Started by MicroPython itself, from the top of the flash's file system; everything else is in the image.
 STARTERS: Final = ("boot.py", "main.py")
 _ROOT_MODULES: Final = ("bundle.py", "unfinished.py")  # what finds the image cannot be in it
+_RESERVE: Final = "recorder/hal/reserve.py"  # runs once, before there is an image
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """What goes on a recorder: files at the top of its file system, and the image. `hash`: what recordings will name."""
+    """What goes on a recorder: files at the top of its file system, and the image. `hash`: what recordings will name.
+    `reserve`: the module that prepares the flash of a new one."""
 
     files: Mapping[str, bytes]
     image: bytes
+    reserve: bytes
 
     @property
     def hash(self) -> bytes:
@@ -68,7 +71,8 @@ def build(folder: Path, drivers: Mapping[str, Path], version: str = __version__)
         codes = dict(zip(names, pool.map(lambda item: compiled(item[1], item[0]), names.items()), strict=True))
     for name in _ROOT_MODULES:
         top[name[:-3] + ".mpy"] = codes.pop(name)
+    reserve = codes.pop(_RESERVE, b"")
     modules = {name[:-3] + ".mpy": code for name, code in sorted(codes.items())}
     index = "".join([f"earwitness {version}\n", *(f"{name} {len(code)}\n" for name, code in modules.items()), "\n"])
     data = index.encode("ascii") + b"".join(modules.values())
-    return Firmware(top, data + sha256(data).digest())
+    return Firmware(top, data + sha256(data).digest(), reserve)

@@ -1,7 +1,7 @@
 """The order in which a recorder gets its firmware: whatever stops it, the old one is still there or the device says that it is not finished.
 
 Written beside what is there, read back by the board, then renamed: littlefs renames in one step. The identity and the
-journal lie outside the file system, where nothing here writes.
+journal lie in flash that a new board's file system is made without (firmware/recorder/hal/reserve.py); nothing here writes there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from earwitness.install.image import Firmware
 
 IMAGE = "/earwitness.img"
 _NEW = ".new"
+_RESERVED = "reserved"  # the mark that reserve.py leaves
+_FORMAT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ def install(board: Board, firmware: Firmware, progress: Callable[[int], None]) -
     """Bring `board` to `firmware`. `progress` gets bytes done of `total_bytes`. Raises BoardError, NoDeviceError."""
     named = board.check()
     files = {IMAGE: firmware.image, **{f"/{name}": data for name, data in firmware.files.items()}}
+    if not board.has(_RESERVED):
+        _reserve(board, firmware.reserve)
     written = []
     done = 0
     # The image first: a starter that is newer than it finds all that it needs, an older one still finds the older image.
@@ -45,6 +49,12 @@ def install(board: Board, firmware: Firmware, progress: Callable[[int], None]) -
 def total_bytes(firmware: Firmware) -> int:
     """What `install` counts up to."""
     return len(firmware.image) + sum(map(len, firmware.files.values()))
+
+
+def _reserve(board: Board, module: bytes) -> None:
+    """Keep the end of the flash for identity and journal. What was in the board's file system is gone."""
+    board.write("/reserve.mpy", module)
+    board.run("import reserve\nreserve.reserve()", "prepare its flash", _FORMAT_S)
 
 
 def _replace(board: Board, path: str, data: bytes, progress: Callable[[int], None]) -> None:
