@@ -7,6 +7,7 @@ The file: a first line `earwitness VERSION`; a line `PATH SIZE` for every module
 that order; the SHA-256 of everything before, 32 bytes. That hash is what recordings carry as their firmware.
 """
 
+import gc
 import sys
 
 import vfs
@@ -72,9 +73,13 @@ class Bundle:
         at = self._find(path, " ")
         if at < 0:
             raise OSError(_NO_ENTRY)
+        gc.collect()  # else what is loaded lies strewn between what loading left behind, and no large piece remains
         offset = len(self._index) + 1
-        for line in self._index[: at + 1].split(b"\n")[1:-1]:
-            offset += int(line[line.find(b" ") + 1 :])
+        line = self._index.find(b"\n") + 1
+        while line <= at:
+            end = self._index.find(b"\n", line)
+            offset += int(self._index[self._index.find(b" ", line) + 1 : end])
+            line = end + 1
         image = open(self._file, "rb")
         image.seek(offset)
         return image
