@@ -1,6 +1,6 @@
 """How Adafruit's drivers run here, unmodified: a bus in the shape of their busio, and the one type that MicroPython's time lacks.
 
-Idle set: the drivers take about 25 KB of memory while they are loaded.
+Idle set.
 """
 
 import sys
@@ -80,8 +80,12 @@ class _Clock:
     struct_time = struct_time
 
 
-def load(name: str) -> "Any":
-    """The driver module `name`. Raises ImportError where it is not installed."""
+def load(name: str, address: int) -> "Any":
+    """The driver module `name` for the chip at `address`. Raises OSError if none answers, ImportError if it is not installed.
+
+    Only for a chip that is there: the names in a driver stay in memory for ever, about 3 KB of each.
+    """
+    open_bus().readfrom(address, 1)
     sys.modules["time"] = _Clock  # type: ignore[assignment]
     try:
         return __import__(name)

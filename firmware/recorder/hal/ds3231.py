@@ -17,6 +17,7 @@ except ImportError:
 if TYPE_CHECKING:
     from typing import Any
 
+_ADDRESS = const(0x68)
 _ALARM = const(0x07)  # four bytes
 _STEP_US = const(1_000_000)  # it was set to the nearest second, and is read in seconds
 _PARTS_A_BILLION = const(3500)  # its accuracy from -40 to 85 degrees
@@ -24,7 +25,7 @@ _YEAR_S = const(31_557_600)  # taken for its age where that is not known
 
 
 def _open() -> "Any":
-    return load("adafruit_ds3231").DS3231(Bus())
+    return load("adafruit_ds3231", _ADDRESS).DS3231(Bus())
 
 
 def read() -> "tuple[int, int] | None":
