@@ -167,7 +167,9 @@ def test_it_agrees_on_a_hundred_thousand_changed_files(tmp_path):
 around = st.sampled_from([-60, -1, 0, 1, 10, 50, 60, 100])  # samples from where the page begins
 BUILT = {
     1: maker.mark,
-    2: lambda at, n: maker.clock(at, 1_760_000_000_000_000 + at * 1_000_000 // 16_000 + (0, 3, 90_000, -(1 << 61))[n]),
+    2: lambda at, n: maker.clock(
+        at, 1_760_000_000_000_000 + at * 1_000_000 // 16_000 + (0, 80_003, 80_004, -(1 << 61))[n]
+    ),
     3: lambda at, n: maker.meta((16_000, 8_000, 0, 16_000)[n]),
     4: lambda at, n: maker.lost(at, 50 * n),
     5: lambda at, n: maker.muted(at),
@@ -196,7 +198,7 @@ inside = st.tuples(
     st.just("inside"),
     st.lists(entry, max_size=3),
     st.sampled_from([0, 0, 50, 100]),  # samples lost or muted
-    st.sampled_from([0, 0, 20, 300]),  # samples here
+    st.sampled_from([0, 0, 20, 20, 300, 15, 1025]),  # samples here
     st.sampled_from([0, 0, 0, 1, 4_999, 5_001, -5_001, 1 << 62]),  # microseconds late
     st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 9), st.integers(0, 255))),  # a byte of the sound changed
 )
@@ -263,6 +265,52 @@ def test_it_agrees_on_files_that_a_device_signed_and_should_not_have(tmp_path):
         agree_on_made(tmp_path, steps)
 
     check()
+
+
+MUTE, UNMUTE = (5, 0, 0), (6, 50, 0)  # at the beginning of a page, and 50 samples on
+
+
+def page(*entries: tuple[int, int, int], lost: int = 0, samples: int = 20, late_us: int = 0) -> tuple:  # type: ignore[type-arg]
+    return ("inside", list(entries), lost, samples, late_us, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "steps"),
+    [
+        (0, []),
+        (4, [page(lost=50)]),
+        (4, [page(UNMUTE, lost=50)]),
+        (0, [page(MUTE, samples=0), page(UNMUTE, lost=50)]),
+        (4, [page(MUTE, samples=0), page(UNMUTE, lost=51)]),
+        (0, [page(MUTE), page(lost=50, samples=0), page(UNMUTE, lost=50)]),
+        (4, [page(MUTE), page(), page(lost=50)]),  # sound ended the mute
+        (4, [page(MUTE, MUTE, UNMUTE, lost=50, samples=0), page(lost=50, samples=0)]),
+        (4, [page((5, 10, 0), UNMUTE, lost=50)]),  # 10 samples before the mute
+        (0, [page((5, 10, 0), UNMUTE, MUTE, lost=50)]),  # the mute that goes on covers them
+        (0, [page(late_us=5_000)]),
+        (4, [page(late_us=5_001)]),
+        (0, [page(late_us=-5_000)]),
+        (4, [page(late_us=-5_001)]),
+        (0, [page((2, 0, 1))]),  # 40 + 40 ms, and 100 ppm of 31 ms
+        (4, [page((2, 0, 2))]),
+        (0, [page((2, 0, 3))]),  # a date that no recorder has
+        (0, [page((7, 0, 1), (9, 0, 0), (1, 0, 9))]),
+        (13, [page((3, 0, 1))]),
+        (13, [page((8, 0, 0))]),
+        (13, [page((8, 0, 1))]),
+        (0, [page((8, 0, 2))]),
+        (0, [page((8, 0, 3))]),
+        (13, [page(samples=15)]),
+        (0, [page(samples=16)]),
+        (0, [page(samples=1024)]),
+        (13, [page(samples=1025)]),
+        (4, [page((10, 0, 1))]),
+    ],
+)
+def test_it_sees_losses_mutes_time_and_clocks(tmp_path, code, steps):
+    agree_on_inside(tmp_path, steps, ends=True)
+    recording = made([*steps, ("stop",), ("checkpoint", "end", 0, 0, None)])
+    assert by_script(recording.write(tmp_path / "x.ewr"), OWNER.open_envelope(recording.envelope)) == code
 
 
 def test_it_agrees_on_losses_mutes_time_and_clocks(tmp_path):
