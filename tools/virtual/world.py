@@ -221,11 +221,13 @@ def touch():
 
 def idle(ms):
     """Sleep at most `ms`; wakes at the next event of the script or on bytes from the computer."""
+    global _pace
     start = now
     target = now + (ms * 1000 if ms > 0 else _IDLE_COST_US)
     if cursor < len(script) and script[cursor][0] < target:
         target = script[cursor][0] if script[cursor][0] > now else now
     if _speed() == 0:
+        _pace = 0  # where the wall's time is followed again, it counts from there
         woken = _poller is not None and _poll(0)
         advance(_IDLE_COST_US if woken else target - now)
         return
