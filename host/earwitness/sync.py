@@ -77,8 +77,8 @@ class Item:
     `new`: it is in the library and verified. `present`: it was there, verified to its final note, or as whole as it ever
     will be: `reason` says so. `unopened`: new, but the
     identity at hand does not open it. `damaged`: this is all that there is, and the verdict says what is wrong. `skipped`:
-    still being recorded. `gone`: not on the recorder's card any more. `failed`: not copied. `path` and `verdict` are of the file that was read now; without a path it
-    was not kept, because a better copy was here: `reason` says so.
+    still being recorded. `gone`: not on the recorder's card any more. `failed`: not copied. `path` and `verdict` are of
+    the file that was read now; without a path it was not kept, because a better copy was here: `reason` says so.
     """
 
     seq: int

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,6 +217,61 @@ def test_without_the_owners_key_about_as_much_comes(
         (first, _) = marked_minutes.fetch(recorder, recorder.list(), library)
     assert first.at_s == -1 and first.seconds == 0 and first.pages > 20
     library.close()
+
+
+def _earwitness(rig: Rig, home: Path, *words: str, expect: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "earwitness", *words, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **rig.environment, "EARWITNESS_HOME": str(home), "PYTHONPATH": str(ROOT / "host")},
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(done.stdout) if done.stdout.strip() else done.stderr
+
+
+def test_the_program_syncs_and_asks_over_the_air(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path
+) -> None:
+    """Marked minutes first and only, playable at once; the whole recording if asked; status; a receipt."""
+    home = pairing.computer(tmp_path / "home")
+    asked = _earwitness(rig, home, "status", "--via", "ble")
+    assert asked["name"] == pairing.record.name and asked["newest"] == 1
+    marked = _earwitness(rig, home, "sync", "--via", "ble")
+    assert marked["recordings"] == [] and marked["clock_set"]
+    assert [(one["seq"], one["number"], one["reason"]) for one in marked["minutes"]] == [(1, 1, ""), (1, 2, "")]
+    (tmp_path / "out").mkdir()
+    here = _earwitness(rig, home, "minutes", "-o", str(tmp_path / "out"))
+    tape = _speech(34)
+    for one in here:
+        sound, rate = sf.read(one["file"], dtype="int16")
+        starts = np.flatnonzero(tape == sound[0])
+        assert rate == RATE_HZ and any(np.array_equal(tape[at : at + len(sound)], sound) for at in starts)
+    whole = _earwitness(rig, home, "sync", "--via", "ble", "--all")
+    assert [item["outcome"] for item in whole["recordings"]] == ["new"] and whole["minutes"][0]["reason"] == ""
+    assert _earwitness(rig, home, "minutes") == []
+    with _connect(pairing) as recorder:
+        assert [item.receipt for item in recorder.list()] == [True]
+
+
+@pytest.mark.long
+def test_watching_takes_what_comes_into_range(rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path) -> None:
+    home = pairing.computer(tmp_path / "home")
+    with subprocess.Popen(
+        [sys.executable, "-m", "earwitness", "sync", "--via", "ble", "--watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **rig.environment, "EARWITNESS_HOME": str(home), "PYTHONPATH": str(ROOT / "host")},
+    ) as program:
+        assert program.stdout is not None
+        said = [program.stdout.readline() for _ in range(4)]
+        program.send_signal(signal.SIGINT)
+        assert program.wait(20) == 130
+    assert said[1] == f"earwitness: {pairing.record.name} is near.\n", said
+    assert [line.split()[1:3] for line in said[2:]] == [["mark", "1"], ["mark", "2"]], said
 
 
 @pytest.mark.long

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from earwitness.commands._device import PortOption, WhichOption
 from earwitness.console import console
+from earwitness.errors import UsageError
 from earwitness.plain import counted, one_line
 
 if TYPE_CHECKING:
@@ -66,13 +69,24 @@ def _fault(fault: Fault) -> str:
     return one_line(f"earlier: {fault.text}" + (f" (recording {fault.seq})" if fault.seq else ""))
 
 
-def status(which: WhichOption = None, port: PortOption = None) -> None:
+def status(
+    via: Annotated[str, typer.Option(metavar="usb|ble", help="How: the cable, or Bluetooth.")] = "usb",
+    which: WhichOption = None,
+    port: PortOption = None,
+) -> None:
     """Ask the recorder how it is: it signs its newest recording's number, so that a rollback shows."""
     from earwitness.devices import DeviceStore
     from earwitness.link.connect import connect
 
     store = DeviceStore()
-    recorder, record = connect(store, port, which=which)
+    if via not in ("usb", "ble") or (via == "ble" and port):
+        raise UsageError("There is no such way to ask.", "--via is usb or ble, and --port goes with the cable.")
+    if via == "ble":
+        from earwitness.link.near import connect_near
+
+        recorder, record = connect_near(store, which=which)
+    else:
+        recorder, record = connect(store, port, which=which)
     with recorder:
         said = recorder.status()
         recording = said.told.get("state") in ("recording", "muted")

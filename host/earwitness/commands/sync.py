@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
+from earwitness.chapters import seconds_clock
 from earwitness.commands._device import PortOption, WhichOption
 from earwitness.commands._shared import owner_if_at_hand
 from earwitness.console import console
@@ -19,7 +20,9 @@ from earwitness.progress import Progress
 if TYPE_CHECKING:
     from earwitness import sync as link
     from earwitness.devices import DeviceRecord
+    from earwitness.link.ble import Near
     from earwitness.link.client import Recorder
+    from earwitness.marked_minutes import Minute
 
 _WORDS = {
     "new": "new, verified",
@@ -47,13 +50,19 @@ def sync(
     again: Annotated[
         bool, typer.Option("--again", help="Read once more what came damaged from the recorder before.")
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="With --via ble: after the marked minutes the whole recordings, which takes long."),
+    ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Stay, and sync every recorder that is plugged in. Ctrl-C ends it.")
+        bool, typer.Option("--watch", help="Stay, and sync every recorder that is plugged in or near. Ctrl-C ends it.")
     ] = False,
     which: WhichOption = None,
     port: PortOption = None,
 ) -> None:
-    """Bring new recordings here: copied, verified, made durable, and only then shown. Running it again resumes."""
+    """Bring new recordings here: copied, verified, made durable, and only then shown. Running it again resumes.
+
+    Bluetooth is slow: over it come the marked minutes, 45 s before and 15 s after each mark ('earwitness minutes')."""
     if via not in ("usb", "ble", "card"):
         raise UsageError(f"There is no way to sync called {via}.", "Choose usb, ble or card.")
     if (via == "card") != (card is not None):
@@ -64,10 +73,17 @@ def sync(
         raise UsageError(
             "A card is only read: --free, --watch, --recorder and --port are for a recorder.", "Leave them out."
         )
-    if via == "ble" and (watch or which or port):
-        raise UsageError("--watch, --recorder and --port are for the cable.", "Leave out --via ble.")
+    if via == "ble" and port:
+        raise UsageError("--port is for the cable.", "Leave out one of --port and --via ble.")
+    if via != "ble" and everything:
+        raise UsageError("Only over Bluetooth not all is copied.", "Leave out --all, or add --via ble.")
     library = Library()
-    wants = _Wants(free, again)
+    wants = _Wants(free, again, everything)
+    if watch and via == "ble":
+        from earwitness.commands._near import watch_near
+
+        watch_near(lambda place: _tell(library, _from_recorder(library, wants, "ble", which, None, True, place)))
+        return
     if watch:
         _watch(library, wants, which, port)
         return
@@ -87,9 +103,10 @@ def sync(
 class _Wants:
     """What is to be done besides."""
 
-    def __init__(self, free: bool, again: bool) -> None:
+    def __init__(self, free: bool, again: bool, everything: bool) -> None:
         self.free = free
         self.again = again
+        self.everything = everything  # over Bluetooth too
 
 
 def _from_card(library: Library, card: Path) -> link.SyncReport:
@@ -101,16 +118,22 @@ def _from_card(library: Library, card: Path) -> link.SyncReport:
 
 
 def _from_recorder(
-    library: Library, wants: _Wants, via: str, which: str | None, port: str | None, tell_name: bool = False
+    library: Library,
+    wants: _Wants,
+    via: str,
+    which: str | None,
+    port: str | None,
+    tell_name: bool = False,
+    place: Near | None = None,
 ) -> link.SyncReport:
     from earwitness import sync as link
     from earwitness.devices import DeviceStore
 
     store = DeviceStore()
-    recorder, record = _find(via, which, port)
+    recorder, record = _find(via, which, port, place)
     with recorder, _Bars() as bars:  # found first: a passphrase that is typed for nothing annoys
         if tell_name:
-            console.say(f"{record.name} is plugged in.")
+            console.say(f"{record.name} is {'plugged in' if via == 'usb' else 'near'}.")
         return link.sync(
             recorder,
             record,
@@ -121,16 +144,18 @@ def _from_recorder(
             how=_HOW[via],
             free_synced=wants.free,
             again=wants.again,
+            marked_first=via == "ble",
+            whole=via != "ble" or wants.everything,
         )
 
 
-def _find(via: str, which: str | None, port: str | None) -> tuple[Recorder, DeviceRecord]:
+def _find(via: str, which: str | None, port: str | None, place: Near | None) -> tuple[Recorder, DeviceRecord]:
     from earwitness.devices import DeviceStore
 
     if via == "ble":
         from earwitness.link.near import connect_near
 
-        return connect_near(DeviceStore())
+        return connect_near(DeviceStore(), which=which, places=None if place is None else [place])
     from earwitness.link.connect import connect
 
     return connect(DeviceStore(), port, which=which)
@@ -185,7 +210,7 @@ class _Bars:
     """One bar for each recording that is read."""
 
     def __init__(self) -> None:
-        self._seq: int | None = None
+        self._now: tuple[str, int] | None = None
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -197,11 +222,11 @@ class _Bars:
     def __call__(self, at: link.Progress) -> None:
         if at.phase == "checking":
             return
-        if at.seq != self._seq:
+        if (at.phase, at.seq) != self._now:
             self.close()
-            self._seq = at.seq
-            reading = at.phase == "reading"
-            self._bar = Progress(f"recording {at.seq}" if reading else "freeing", at.total, count_bytes=reading)
+            self._now = at.phase, at.seq
+            words = {"reading": f"recording {at.seq}", "marked": "marked minutes"}.get(at.phase, at.phase)
+            self._bar = Progress(words, at.total, count_bytes=at.phase in ("reading", "marked"))
             self._bar.__enter__()
         if self._bar is not None:
             self._bar(at.done)
@@ -245,8 +270,30 @@ def _tell(library: Library, report: link.SyncReport) -> None:
             if freed.reason
             else f"{freed.seq}  freed on the recorder"
         )
+    lines += [_in_words(minute) for minute in report.minutes]
     present = sum(item.outcome == "present" for item in report.items)
-    if not lines:
+    if not lines and not report.items and report.status is not None:
+        console.say("Nothing new is marked. Whole recordings come over the cable, or with --all.")
+    elif not lines:
         console.say(f"Nothing new: {counted(present, 'recording')} {'are' if present != 1 else 'is'} here already.")
     freed_data = [{"seq": freed.seq, "id": freed.recording_id, "reason": freed.reason} for freed in report.freed]
-    console.result("\n".join(lines), {"recordings": data, "clock_set": report.clock is not None, "freed": freed_data})
+    console.result(
+        "\n".join(lines),
+        {
+            "recordings": data,
+            "clock_set": report.clock is not None,
+            "freed": freed_data,
+            "minutes": [minute._asdict() for minute in report.minutes],
+        },
+    )
+
+
+def _in_words(minute: Minute) -> str:
+    """One marked minute that came, or why not."""
+    if minute.reason:
+        return f"{minute.seq}  marked minutes not copied ({minute.reason})"
+    if minute.at_s < 0:
+        return f"{minute.seq}  mark {minute.number}: about a minute is here, not opened"
+    return (
+        f"{minute.seq}  mark {minute.number} at {seconds_clock(minute.at_s)}: {minute.seconds:.0f} s around it are here"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Coroutine
@@ -31,6 +32,8 @@ _WRITE_S: Final = 10.0
 _OTHERS_S: Final = 1.0  # after the first recorder was found, others may still be heard
 
 _T = TypeVar("_T")
+
+logging.getLogger("bleak").setLevel(logging.CRITICAL)  # what a person has to know, this module says
 
 
 class BluetoothOffError(NoDeviceError):
