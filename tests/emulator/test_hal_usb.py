@@ -83,19 +83,20 @@ def test_a_host_that_stops_reading_costs_half_a_second_once(board: Board) -> Non
 told = []
 usb.write(b"ready")
 time.sleep_ms(300)
+usb.write(bytes(30))  # so that the last piece finds less room than it needs
 for _ in range(4):
     a = time.ticks_ms()
     n = usb.write(bytes(1000))
     told.append((n, time.ticks_ms() - a))
-time.sleep_ms(500)
+time.sleep_ms(3000)
 print("told", told)
 """,
     )
     board.run_until(lambda: board.cable.sent.endswith(b"ready"), 5, "the program")
     board.cable.reading = False
-    board.run(2.0)
+    board.run(3.0)
     board.cable.reading = True
     board.run_until(lambda: b"]" in board.cable.sent, 5, "what it told")
     told = eval(bytes(board.cable.sent).split(b"told")[1].split(b"\r")[0])
-    assert told[0][0] < 1000 and told[0][1] <= 620
+    assert told[0][0] < 1000 and told[0][1] <= 620, told
     assert all(count == 0 and ms <= 110 for count, ms in told[1:])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viper import ptr8, ptr32, uint
 
 _TICKS = const((1 << 29) - 1)
-_SLICE_MS = const(8)  # a change of switch, button or card is seen this late; bytes on the cable at once
+_SLICE_MS = const(16)  # a change of switch, button or card is seen this late; bytes on the cable at once
 
 _WATCHED = (1 << SWITCH) | (1 << BUTTON) | (1 << CARD_DETECT)
 

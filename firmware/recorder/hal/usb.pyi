@@ -1,4 +1,4 @@
-"""Bytes to and from the computer. Never blocks longer than 100 ms."""
+"""Bytes to and from the computer. A host that stops reading holds a write for 100 ms; once, on the chip, for half a second."""
 
 def read(into: bytearray) -> int:
     """Take what is there, at most len(into); returns the number of bytes, 0 if none."""
