@@ -8,7 +8,7 @@ A card that does not answer, or that answers as after power-up, was pulled or ex
 says: that may chatter in a pocket. Nothing goes to it, or to the one in its place, until `open_card`.
 """
 
-# ruff: noqa: F821 - ptr8, ptr16 and uint are words of the viper language, not names
+# ruff: noqa: F821 - ptr8, ptr16 and ptr32 are words of the viper language, not names
 # mypy: disable-error-code="name-defined, no-untyped-def, arg-type"
 
 from array import array
@@ -33,6 +33,10 @@ _ASK_MS = const(1_000)
 _TRIES = const(4)
 _SLOWEST_HZ = const(3_000_000)
 _ANSWER_BYTES = const(9)  # NCR: at most 8 bytes pass before an answer
+
+_TOKEN_AT = const(3)
+_DATA_AT = const(4)
+_CRC_AT = const(516)
 
 _STOP = const(12)
 _STATUS = const(13)
@@ -60,15 +64,15 @@ shift = 0  # 9 where addresses are bytes (SDSC)
 
 _card: "Card | None" = None  # the one that may be used
 _level = 0  # of detect when the card answered
-_asked = 0  # ms, when the card was last asked whether it is there
+_asked: "Any" = 0  # ms, when the card was last asked whether it is there
 _busy = False
 _unsettled = False  # the last transfer did not come to its end
 _worst_ms = 0
 _one = bytearray(1)
 _frame = bytearray(6)
-_packet = bytearray(2 + _BLOCK_BYTES + 2)  # a byte of rest (NWR), token, data, CRC
-_packet[0] = 0xFF
-_incoming = memoryview(_packet)[2:]
+_packet = bytearray(_DATA_AT + _BLOCK_BYTES + 2)  # rest (NWR), token, data on a word, CRC
+_packet[0] = _packet[1] = _packet[2] = 0xFF
+_incoming = memoryview(_packet)[_DATA_AT:]
 _table = array("H", bytes(512))  # CRC-16, 0x1021
 for _byte in range(256):
     _value = _byte << 8
@@ -78,28 +82,38 @@ for _byte in range(256):
 
 
 @micropython.viper
-def _fill(source: ptr8, at: int, crc: int, table: ptr16, packet: ptr8):
-    """source[at : at + 512] and their CRC-16 into the packet."""
+def _copy(into: ptr8, at: int, source: ptr8, offset: int):
+    """into[at : at + 512] = source[offset : offset + 512], by words where the addresses allow (the chip faults otherwise)."""
+    at += int(into)
+    offset += int(source)
     end = at + 512
-    packet = ptr8(uint(packet) + 2 - uint(at))
-    while at < end:
-        packet[at] = source[at]
-        crc = (crc << 8) ^ table[((crc >> 8) ^ source[at]) & 255]
-        at += 1
-    packet[at] = crc >> 8
-    packet[at + 1] = crc
+    if (at | offset) & 3:
+        while at < end:
+            ptr8(at)[0] = ptr8(offset)[0]
+            at += 1
+            offset += 1
+    else:
+        while at < end:
+            ptr32(at)[0] = ptr32(offset)[0]
+            at += 4
+            offset += 4
 
 
 @micropython.viper
-def _take(into: ptr8, at: int, crc: int, table: ptr16, packet: ptr8) -> int:
-    """The packet's data into into[at : at + 512]; 0 if they are what the card sent."""
-    end = at + 512
-    packet = ptr8(uint(packet) + 2 - uint(at))
-    while at < end:
-        into[at] = packet[at]
-        crc = (crc << 8) ^ table[((crc >> 8) ^ packet[at]) & 255]
-        at += 1
-    return (crc ^ (packet[at] << 8) ^ packet[at + 1]) & 0xFFFF
+def _checksum(crc: int, four: int, table: ptr16, data: ptr32) -> int:
+    """CRC-16 of 512 bytes that begin on a word. The first three arguments are what viper keeps in registers."""
+    end = int(data) + 512
+    while int(data) < end:
+        four = data[0]
+        crc = (crc << 8) ^ table[((crc >> 8) ^ four) & 255]
+        four >>= 8
+        crc = (crc << 8) ^ table[((crc >> 8) ^ four) & 255]
+        four >>= 8
+        crc = (crc << 8) ^ table[((crc >> 8) ^ four) & 255]
+        four >>= 8
+        crc = (crc << 8) ^ table[((crc >> 8) ^ four) & 255]
+        data = ptr32(int(data) + 4)
+    return crc & 0xFFFF
 
 
 @micropython.viper
@@ -175,15 +189,22 @@ def settle() -> None:
     _check(_status() & _ABSENT)  # other bits are of what has failed, and go by being read
 
 
+def _pack(buf: "bytearray | bytes | memoryview", at: int) -> None:
+    _copy(_packet, _DATA_AT, buf, at)
+    crc = _checksum(0, 0, _table, _incoming)
+    _packet[_CRC_AT] = crc >> 8
+    _packet[_CRC_AT + 1] = crc & 255
+
+
 def _write(block: int, buf: "bytearray | bytes | memoryview") -> None:
     size = len(buf)
     many = size > _BLOCK_BYTES
     select(0)
     wait(True, _BUSY_MS)
     _check(command(_WRITE + many, block, shift))
-    _packet[1] = _MANY_DATA if many else _DATA
+    _packet[_TOKEN_AT] = _MANY_DATA if many else _DATA
     at = 0
-    _fill(buf, 0, 0, _table, _packet)
+    _pack(buf, 0)
     while True:
         spi.write(_packet)
         for _ in range(_ANSWER_BYTES):
@@ -195,7 +216,7 @@ def _write(block: int, buf: "bytearray | bytes | memoryview") -> None:
         at += _BLOCK_BYTES
         if at == size:
             break
-        _fill(buf, at, 0, _table, _packet)  # while the card is busy
+        _pack(buf, at)  # while the card is busy
         wait(True, _BUSY_MS)
     wait(True, _BUSY_MS)
     if many:
@@ -216,8 +237,9 @@ def read(block: int, buf: "bytearray | memoryview") -> None:
         if wait(False, _READ_MS) != _DATA:
             raise CardError(CardError.FAILED)
         spi.readinto(_incoming, 0xFF)
-        if _take(buf, at, 0, _table, _packet):
+        if _checksum(0, 0, _table, _incoming) != _packet[_CRC_AT] << 8 | _packet[_CRC_AT + 1]:
             raise CardError(CardError.FAILED)
+        _copy(buf, at, _packet, _DATA_AT)
         at += _BLOCK_BYTES
     if many:
         command(_STOP)  # its answer may complain about what lies behind the card's last block

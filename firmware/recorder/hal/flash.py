@@ -19,7 +19,7 @@ _MARK = "/reserved"  # reserve.py makes it
 _ERASE = const(6)
 _BLANK = b"\xff" * PAGE
 
-_region = rp2.Flash(start=rp2.Flash().ioctl(4, 0) * SECTOR - SIZE, len=SIZE)
+_region = rp2.Flash(start=len(memoryview(rp2.Flash())) - SIZE, len=SIZE)
 _page = bytearray(_BLANK)
 
 

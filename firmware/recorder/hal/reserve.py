@@ -82,7 +82,7 @@ def reserve() -> bool:
         return False
     except OSError:
         pass
-    flash = rp2.Flash()
+    flash: "Any" = rp2.Flash()
     first = flash.ioctl(4, 0) - _SECTORS
     vfs.umount("/")
     try:
@@ -111,6 +111,7 @@ def _hold(fs: "Any", guide: _Guide) -> None:
             guide.holding = True
             file.write(bytes(_HELD_BYTES))
             guide.holding = False
+        print(end=".")  # whoever installs sees that it goes on
     if len(guide.held) != _SECTORS:
         raise OSError("reserved %d of %d blocks" % (len(guide.held), _SECTORS))
 

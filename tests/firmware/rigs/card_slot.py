@@ -9,8 +9,8 @@ import sd_card
 
 now_ns = 0
 card = None
-feeds = []  # µs of each
-log = []  # bytes that went to the card, if not None
+fed_us = 0  # when the watchdog was last fed
+hunger_us = 0  # the longest that it was not, from one feed to the next
 _CALL_NS = 4000
 _detect_wired = True
 
@@ -21,7 +21,6 @@ def now_us():
 
 class Pin:
     IN, OUT, PULL_UP = 0, 1, 2
-    levels = {}
 
     def __init__(self, number, mode=None, pull=None, value=None):
         self.number = number
@@ -88,10 +87,10 @@ class _Time:
 class _Power:
     @staticmethod
     def feed():
-        global now_ns
+        global now_ns, fed_us, hunger_us
         now_ns += _CALL_NS
-        if feeds is not None:
-            feeds.append(now_us())
+        hunger_us = max(hunger_us, now_us() - fed_us)
+        fed_us = now_us()
 
 
 def driver():
