@@ -6,7 +6,17 @@ from machine import SPI, Pin
 from micropython import const
 
 from recorder.errors import CardError
-from recorder.hal import card, pins, power
+from recorder.hal import card as _card
+from recorder.hal import pins, power
+
+try:
+    from typing import TYPE_CHECKING
+except ImportError:
+    TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+card: "Any" = _card  # its insides are no part of what card.pyi promises
 
 # SPI divides 48 MHz by even numbers. 25 MHz is the most that a card takes without being asked for more.
 _CLOCKS_HZ = (24_000_000, 12_000_000, 6_000_000, 3_000_000)
