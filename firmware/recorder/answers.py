@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recorder.seal.drbg import Drbg
     from recorder.session import Session
     from recorder.store.journal import Journal
-    from recorder.store.vault import Identity
+    from recorder.store.identity import Identity
 
 _BY_HOST = const(4)  # STOP reason, FORMAT.md
 

@@ -129,7 +129,7 @@ class Errands:
         if final is None:
             return b"", 0
         lines = final.decode().split("\n")
-        if lines[0][24:40] != note.key_name(identity.public)[11:]:  # earwitness/v1/checkpoint/<key>/<id>
+        if lines[0][25:41] != note.key_name(identity.public)[11:]:  # earwitness/v1/checkpoint/<key>/<id>
             return b"", 0
         state = _FREED if journal.is_freed(seq) else _LOST if lines[4] == "state lost" else _ELSEWHERE
         return unhexlify(lines[0][-32:]), state

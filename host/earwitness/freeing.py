@@ -96,9 +96,9 @@ def free(
         name = recording.recording_id.hex()
         try:
             entry = _entry(here, name)
+            note_hash = vouched(verify_here(entry, record, identity), recording)
             if name not in held:
                 raise _NotYet("the recorder has no receipt for it")
-            note_hash = vouched(verify_here(entry, record, identity), recording)
             recorder.free(recording.seq, recording.recording_id, note_hash)
         except NoDeviceError:
             raise
