@@ -177,9 +177,22 @@ def _cut(story: Story, recorder: VirtualRecorder, seconds: float) -> float:
     return at
 
 
-def _sync(story: Story, recorder: VirtualRecorder) -> None:
+def _sync(story: Story, recorder: VirtualRecorder, via: str) -> None:
     story.chapter("4. Sync")
-    report = story.earwitness("sync", "--port", recorder.port)
+    if via == "ble":
+        story.say("The recorder's button is pressed: for one minute it can be found. Over Bluetooth the marked minutes")
+        story.say("come first; all of it comes if asked.")
+        recorder.play("0:mark")
+        for minute in story.earwitness("sync", "--via", "ble")["minutes"]:
+            if minute["reason"]:
+                raise DemoError(f"a marked minute of recording {minute['seq']} did not come: {minute['reason']}")
+            story.say(
+                f"  Recording {minute['seq']}, mark {minute['number']} at {minute['at_s']:.2f} s: "
+                f"{minute['seconds']:.1f} s around it are here."
+            )
+        report = story.earwitness("sync", "--via", "ble", "--all")
+    else:
+        report = story.earwitness("sync", "--port", recorder.port)
     for item in report["recordings"]:
         if item["outcome"] != "new":
             raise DemoError(f"recording {item['seq']} is {item['outcome']}: {item['reason']}")
@@ -314,8 +327,10 @@ def _give_up(out: Path, is_new: bool) -> None:
             out.rmdir()
 
 
-def tell(out: Path, source: Path, *, as_json: bool, keep: bool) -> Story:
-    """Play the whole story into `out`. Raises UnusableError, TapeError, DemoError, VirtualRecorderError, OSError.
+def tell(out: Path, source: Path, *, as_json: bool, keep: bool, via: str = "usb") -> Story:
+    """Play the whole story into `out`, synced over the cable or, with `via` ble, over Bluetooth.
+
+    Raises UnusableError, TapeError, DemoError, VirtualRecorderError, OSError.
 
     The input is read before anything in `out` is replaced. A story that fails leaves nothing, unless `keep`.
     """
@@ -333,7 +348,7 @@ def tell(out: Path, source: Path, *, as_json: bool, keep: bool) -> Story:
         _clear(out)
         story = Story(out, as_json)
         try:
-            _tell(story, source, tape, seconds)
+            _tell(story, source, tape, seconds, via)
         except BaseException:
             if not keep:
                 _give_up(out, is_new)
@@ -345,16 +360,24 @@ def tell(out: Path, source: Path, *, as_json: bool, keep: bool) -> Story:
     return story
 
 
-def _tell(story: Story, source: Path, tape: Path, seconds: float) -> None:
+def _tell(story: Story, source: Path, tape: Path, seconds: float, via: str) -> None:
     from tools.virtual.device import VirtualRecorder
 
     story.say(f"The microphone hears {source.name}, {seconds:.1f} s. Everything goes to {story.out}.")
     story.say("After $ stands what a person would type.")
-    with VirtualRecorder(story.out / "recorder", mic=tape) as recorder:
+    with contextlib.ExitStack() as stack:
+        settings = {}
+        if via == "ble":
+            from tools.virtual.ble.rig import Rig
+
+            rig = stack.enter_context(Rig())
+            settings["ble"] = rig.recorder_socket
+            os.environ.update(rig.environment)
+        recorder = stack.enter_context(VirtualRecorder(story.out / "recorder", mic=tape, settings=settings))
         _pair(story, recorder)
         _record(story, recorder, seconds - 1)
         _cut(story, recorder, seconds)
-        _sync(story, recorder)
+        _sync(story, recorder, via)
         _verify(story)
         _export(story, recorder, tape)
     _tamper(story)
@@ -379,6 +402,12 @@ def _arguments() -> argparse.Namespace:
         metavar="DIR",
         default=ROOT / "out" / "demo",
         help="folder for the results: new, empty or an earlier demo's, whose results are replaced (default: out/demo)",
+    )
+    parser.add_argument(
+        "--via",
+        choices=("usb", "ble"),
+        default="usb",
+        help="how the recordings come to the computer: by cable (default) or by Bluetooth, virtual like the recorder",
     )
     parser.add_argument("--json", action="store_true", help="one object on stdout, see below; the story on stderr")
     parser.add_argument(
@@ -413,7 +442,7 @@ def _run(arguments: argparse.Namespace, out: Path) -> int:
 
     started = time.monotonic()
     try:
-        story = tell(out, arguments.input, as_json=arguments.json, keep=arguments.keep)
+        story = tell(out, arguments.input, as_json=arguments.json, keep=arguments.keep, via=arguments.via)
     except (DemoError, VirtualRecorderError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,8 @@ Without a script it runs in real time and takes keys, and shows what a person wo
   python3 tools/virtual_recorder.py --mic speech.flac --state out/mine
   earwitness pair --port out/mine/port     # in another terminal, after pressing b (its button held)
 
+With --ble it has Bluetooth, too: for a minute after its switch went off (r) or its button was pressed (m).
+
 With a script it runs as fast as it goes, or at --speed, and ends, unless told to --stay:
 
   python3 tools/virtual_recorder.py --mic speech.flac --script "0:on 3.5:mark 12:mark2 20:mute 25:unmute 30:off"
@@ -122,6 +124,11 @@ def _arguments() -> argparse.Namespace:
         "--speed", type=_number, help="times real time; 0 as fast as it goes (default: 0 with a script, else 1)"
     )
     parser.add_argument("--port", default="pty", help="what a computer opens: pty, none or tcp:NUMBER (default pty)")
+    parser.add_argument(
+        "--ble",
+        action="store_true",
+        help="Bluetooth too, on a bus of its own: what a program has to be told to use it is printed",
+    )
     parser.add_argument("--stay", action="store_true", help="stay on after the script, for a computer to connect")
     parser.add_argument(
         "--rtc",
@@ -233,10 +240,22 @@ def _alone(state: Path) -> Iterator[None]:
 
 
 def _play(arguments: argparse.Namespace, state: Path) -> int:
-    from tools.virtual.device import VirtualRecorder
-
     interactive = arguments.script is None and arguments.until is None and sys.stdin.isatty()
     speed = arguments.speed if arguments.speed is not None else (0 if arguments.script else 1)
+    settings: dict[str, Any] = {"utc_us": arguments.rtc} if arguments.rtc is not None else {}
+    with contextlib.ExitStack() as stack:
+        if arguments.ble:
+            from tools.virtual.ble.rig import BUS_VARIABLE, Rig
+
+            rig = stack.enter_context(Rig())
+            settings["ble"] = rig.recorder_socket
+            _say(f"bluetooth: {BUS_VARIABLE}={rig.environment[BUS_VARIABLE]} earwitness sync --via ble")
+        return _run(arguments, state, settings, interactive, speed)
+
+
+def _run(arguments: argparse.Namespace, state: Path, settings: dict[str, Any], interactive: bool, speed: float) -> int:
+    from tools.virtual.device import VirtualRecorder
+
     with VirtualRecorder(
         state,
         mic=arguments.mic,
@@ -244,7 +263,7 @@ def _play(arguments: argparse.Namespace, state: Path) -> int:
         card_size=arguments.card_size,
         speed=speed,
         port=arguments.port,
-        settings={"utc_us": arguments.rtc} if arguments.rtc is not None else {},
+        settings=settings,
         faults=_faults(arguments),
     ) as recorder:
         port = recorder.port_link if arguments.state and recorder.port_link else recorder.port

@@ -36,8 +36,10 @@ BEFORE_S: Final = 45.0
 AFTER_S: Final = 15.0
 _PAGE_S: Final = 0.47  # of speech, about: where nobody can open the pages
 _SUFFIX: Final = ".minutes"
-_SHORTEST_PAGE_S: Final = 0.1  # of noise that does not shrink
-_STEPS: Final = 12  # ranges asked for in one direction: silence is packed closer than speech, muting closer still
+_LONGEST_PAGE_S: Final = 0.875  # 14,000 samples
+_ENOUGH_PAGES: Final = 20  # to know how long pages are here
+_MARGIN: Final = 1.1
+_STEPS: Final = 40  # ranges asked for in one direction
 
 Progress = Callable[[int, int], None]
 
@@ -156,27 +158,30 @@ class _Fetcher:
             high = min(last, mark + int(AFTER_S / _PAGE_S))
             return Minute(seq, number, self.bring(low, high + 1), 0.0, -1.0, "")
         low = high = mark
-        page_s = 1.25 * (opener.length_s(mark) or _PAGE_S)  # the first step rather falls short
         for _ in range(_STEPS):
             begin = opener.begin_s(low, mark)
             missing = (begin if begin is not None else at) - max(0.0, at - BEFORE_S)
             if missing <= 0 or low <= 1:
                 break
-            if begin is not None and low < mark:
-                page_s = max((at - begin) / (mark - low), _SHORTEST_PAGE_S)
-            step, end = max(1, round(missing / page_s)), low
-            low = max(1, low - step)
+            end, low = low, max(1, low - self._step(opener, low, high, missing))
             self.bring(low, end)
         for _ in range(_STEPS):
             end_s = opener.end_s(high, mark)
             missing = at + AFTER_S - (end_s if end_s is not None else at)
             if missing <= 0 or high >= last:
                 break
-            start = high + 1
-            high = min(last, high + max(1, round(missing / page_s)))
+            start, high = high + 1, min(last, high + self._step(opener, low, high, missing))
             self.bring(start, high + 1)
         seconds = sum(opener.length_s(one) for one in range(low, high + 1))
         return Minute(seq, number, high + 1 - low, round(seconds, 2), round(at, 2), "")
+
+    @staticmethod
+    def _step(opener: Opener, low: int, high: int, missing_s: float) -> int:
+        """How many pages surely hold no more than `missing_s`, by the mean of those that are here; at least one."""
+        known_s = sum(opener.length_s(one) for one in range(low, high + 1))
+        if high - low < _ENOUGH_PAGES or known_s <= 0:
+            return max(1, int(missing_s / _LONGEST_PAGE_S))
+        return max(1, int(missing_s / (_MARGIN * known_s / (high + 1 - low))))
 
 
 class Opener:

@@ -22,7 +22,8 @@ def end_with_parent() -> None:
 
 def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a program that is killed when we end."""
-    return subprocess.Popen([sys.executable, "-S", __file__, *command], **options)
+    # not of the terminal's group: Ctrl-C is for the one who started it, who then ends it in order
+    return subprocess.Popen([sys.executable, "-S", __file__, *command], start_new_session=True, **options)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 from .air import Air, Faults, Heard
 from .bluez import Bluez
-from .bus import start_bus
+from .bus import BusError, start_bus
 from .peripheral import Peripheral
 from .radio_names import ORDER_SOCKET, RECORDER_SOCKET
 from .stranger import look_around
@@ -56,6 +56,8 @@ class Radio:
                 order = json.loads(line)
                 try:
                     answer = {"ok": await getattr(self, "do_" + order.pop("do"))(**order)}
+                except BusError as error:
+                    answer = {"error": str(error)}
                 except Exception as error:  # told to the one who asked
                     answer = {"error": f"{type(error).__name__}: {error}"}
                 writer.write(json.dumps(answer).encode() + b"\n")

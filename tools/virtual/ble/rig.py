@@ -25,7 +25,7 @@ BUS_VARIABLE = "DBUS_SYSTEM_BUS_ADDRESS"
 _START_S = 60
 
 
-class RigError(RuntimeError):
+class RigError(OSError):
     """The radio's process did not start or refused an order; the message says what it said."""
 
 
