@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emulator.hal_kit import hal
+from emulator.pins import PINS
 
 if TYPE_CHECKING:
     from emulator.board import Board
@@ -53,7 +54,7 @@ def test_now_is_the_timer(boot_at: Callable[[int], Board], us: int) -> None:
 def test_time_and_stamps_go_on_where_the_low_word_wraps(boot_at: Callable[[int], Board]) -> None:
     board = boot_at(_HALF - 4_000_000)
     lines = board.execute("""
-time.sleep_us((1 << 32) - 20_000 - clock.now_us())
+time.sleep_us((1 << 32) - 10_000 - clock.now_us())
 told = [clock.now_us() for _ in range(400)]
 for back in (0, 1, 3_000_000, (1 << 30) - 1):
     low = clock.now_us()
@@ -100,16 +101,21 @@ def test_idle_sleeps_its_time_when_nothing_happens(board: Board) -> None:
     for ms in (0, 5, 32, 1000):
         board.execute("clock.idle(0)")
         slept = int(board.execute(f"a = time.ticks_us()\nclock.idle({ms})\nprint(time.ticks_us() - a)"))
-        assert ms * 1000 <= slept <= ms * 1000 + 1500
+        assert ms * 1000 - 1000 <= slept <= ms * 1000 + 1500
 
 
 @pytest.mark.parametrize("what", ["switch", "button", "card", "cable"])
 def test_idle_wakes_early(board: Board, what: str) -> None:
-    board.execute("clock.idle(0)")
+    board.execute(f"""
+import machine
+from recorder.hal import button, switch
+machine.Pin({PINS["CARD_DETECT"]}, machine.Pin.IN, machine.Pin.PULL_UP)
+clock.idle(0)
+""")
     act = {
         "switch": lambda: board.person.switch(True),
         "button": lambda: board.person.button(True),
-        "card": board.pull_card if board.card.inserted else lambda: board._socket(True),
+        "card": board.insert_card,
         "cable": lambda: board.cable.send(b"#"),
     }[what]
     board.time.alarm(act).after(0.2)

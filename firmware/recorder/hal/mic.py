@@ -1,6 +1,8 @@
 """The microphone over I2S: a PIO program clocks it, DMA moves its samples into the ring. No interrupt, no processor.
 
 The DMA's own transfer count is the sample counter: it starts at its highest value and falls with every sample for 74 hours.
+
+machine.I2S is no second way: it needs an interrupt every millisecond, and stops for ever when the flash is written for six.
 """
 
 import gc
