@@ -23,7 +23,7 @@ from tools.environment import install_packages, use_environment  # noqa: E402
 
 HUMAN_SPEECH = Path("/usr/share/sounds/alsa")  # package alsa-utils; where it is missing, the demo's made-up voices do
 MADE_UP_SPEECH = ROOT / "tools" / "speech" / "meeting.flac"
-NAMES = ("coder", "container", "proof", "memory", "listing")
+NAMES = ("coder", "container", "proof", "memory", "listing", "shelf")
 
 
 def _benchmarks() -> dict[str, Callable[[Bench], Iterator[Row]]]:
@@ -35,6 +35,7 @@ def _benchmarks() -> dict[str, Callable[[Bench], Iterator[Row]]]:
         "proof": host.proof,
         "memory": host.memory,
         "listing": host.listing,
+        "shelf": host.shelf,
     }
 
 

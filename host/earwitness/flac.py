@@ -16,7 +16,7 @@ _SYNC = b"\xff\xf9"  # variable block size: the number in the header counts samp
 _MONO_16_BIT = 0x08
 _RATE_CODES = {8000: 4, 16000: 5, 22050: 6, 24000: 7, 32000: 8, 44100: 9, 48000: 10, 96000: 11}
 _BLOCK_16_BIT = 7
-_RECORDED = {b"\xff\xf9\x65\x08": 1, b"\xff\xf9\x75\x08": 2}  # a recorder's headers: bytes of the block size behind the number
+_RECORDED = {b"\xff\xf9\x65\x08": 1, b"\xff\xf9\x75\x08": 2}  # how headers begin: bytes of the block size in them
 
 
 def _crc8_table() -> bytes:

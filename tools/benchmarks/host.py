@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -170,3 +170,81 @@ def listing(bench: Bench) -> Iterator[Row]:
     yield Row("listing", "10,000 recordings", "library call", json.loads(told), "s", 0.2)
     walk = _fastest(lambda: [entry.stat() for entry in os.scandir(home / "library")])
     yield Row("listing", "10,000 recordings", "os.scandir with stat", walk, "s")
+
+
+SHELF = 200
+SHELF_MINUTES = 2
+
+
+def shelf(bench: Bench) -> Iterator[Row]:
+    """`earwitness verify` of two hundred recordings, on one core and on all of them, start of the program included."""
+    paired, _ = _paired()
+    source = _record(bench, "shelf", _speech(bench, LEVEL_DB, SHELF_MINUTES * 60 + 5), SHELF_MINUTES * 60)
+    home, folder = paired.computer(bench.folder / "shelf-home"), bench.folder / "shelf-files"
+    folder.mkdir()
+    for number in range(SHELF):  # each read and checked by itself: a name is all that they share a file under
+        os.link(source, folder / f"{number:03}.ewr")
+    command = [sys.executable, "-m", "earwitness", "--json", "verify", *map(str, sorted(folder.iterdir()))]
+    environment = dict(os.environ, EARWITNESS_HOME=str(home), PYTHONPATH=str(ROOT / "host"))
+
+    def verify_on(cores: set[int]) -> Callable[[], object]:
+        def limited() -> None:
+            os.sched_setaffinity(0, cores)
+
+        def work() -> None:
+            done = subprocess.run(
+                command,
+                env=environment,
+                check=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                preexec_fn=limited,
+            )
+            told = json.loads(done.stdout)
+            assert len(told) == SHELF and all(one["exit_code"] == 0 and one["verdict"]["opened"] for one in told)
+
+        return work
+
+    every = sorted(os.sched_getaffinity(0))
+    ours, theirs = [], []
+    for _ in range(3):  # in turn, so that what else the machine does meets all four
+        theirs.append((_together(every[:1]), _together(every)))
+        ours.append((_fastest(verify_on({every[0]}), 1), _fastest(verify_on({*every}), 1)))
+    one, all_ = (min(times) for times in zip(*ours, strict=True))
+    bare_one, bare_all = (min(times) for times in zip(*theirs, strict=True))
+    case = f"{SHELF} of {SHELF_MINUTES} min, {SHELF * source.stat().st_size / MB:.0f} MB"
+    yield Row("shelf", case, "verify + decrypt + decode, one core", one, "s")
+    yield Row("shelf", case, f"verify + decrypt + decode, {len(every)} cores", all_, "s")
+    if len(every) > 1:
+        linear, bare = one / all_ / len(every), bare_one / bare_all
+        yield Row("shelf", case, "of linear", linear, "")
+        yield Row("shelf", case, "of linear, loops that share nothing", bare, "")
+        yield Row("shelf", case, "of what the cores give", linear / bare, "", 0.9, at_least=True)
+
+
+_LOOP = """
+import hashlib, os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+print(flush=True)
+sys.stdin.read(1)
+for number in range(1_500_000):
+    hashlib.sha256(number.to_bytes(64, "little")).digest()
+"""
+
+
+def _together(cores: Sequence[int]) -> float:
+    """Seconds until a loop of fixed length, one on each of these cores, has come to its end everywhere."""
+    running = [
+        subprocess.Popen([sys.executable, "-c", _LOOP, str(core)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for core in cores
+    ]
+    for process in running:
+        assert process.stdout
+        process.stdout.read(1)  # it has started
+    begin = time.perf_counter()
+    for process in running:
+        assert process.stdin
+        process.stdin.write(b"x")
+        process.stdin.close()
+    assert all(process.wait() == 0 for process in running)
+    return time.perf_counter() - begin
