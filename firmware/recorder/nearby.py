@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _INVITED_MS = const(60_000)
 _STRANGER_MS = const(5000)  # LINK.md "Limits": who has not proved himself by then is thrown out
 _TURNS = const(16)  # pieces of work in one step: a window is not to be held up by the main loop
-_QUIET_MS = const(60_000)  # a computer keeps a connection that its program left: end it, so that another can begin
+_QUIET_MS = const(30_000)  # a computer may keep a connection whose program is gone: end it, so that another can begin
 
 
 class Nearby:
@@ -30,7 +30,6 @@ class Nearby:
         self._invited = clock.ticks_ms()
         self._is_inviting = False
         self._known = 0  # when the computer was a known one last
-        self._quiet = 0  # since when nothing passes
 
     def invite(self) -> None:
         """Be found for a minute from now."""
@@ -46,7 +45,7 @@ class Nearby:
         """One piece of work; True if there was any."""
         if ble.accept():
             self.link = Link(self._host, ble, cable=False)
-            self._known = self._quiet = clock.ticks_ms()
+            self._known = clock.ticks_ms()
         link = self.link
         if link is None:
             return self._show()
@@ -61,12 +60,9 @@ class Nearby:
             if not link.poll():
                 break
             worked = True
-        now = clock.ticks_ms()
         if link.is_open:
-            self._known = now
-        if worked:
-            self._quiet = now
-        if clock.since_ms(self._known) >= _STRANGER_MS or clock.since_ms(self._quiet) >= _QUIET_MS:
+            self._known = clock.ticks_ms()
+        if clock.since_ms(self._known) >= _STRANGER_MS or ble.quiet_ms() >= _QUIET_MS:
             link.close()
             ble.hang_up()
         return worked

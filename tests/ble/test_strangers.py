@@ -131,12 +131,27 @@ def test_noise_is_thrown_out_and_changes_nothing(rig: Rig, start: Callable[..., 
         assert recorder.status().epoch == 1
 
 
-def test_a_connection_that_its_program_left_is_ended(rig: Rig, start: Callable[..., Device]) -> None:
+def test_a_connection_in_which_nothing_is_written_any_more_is_ended(rig: Rig, start: Callable[..., Device]) -> None:
     device = start(link_secret=SECRET.hex())
     recorder = Recorder(left := _reach())
     recorder.authenticate(SECRET, device.public)
-    device.order("skip", 59_000)
+    device.order("skip", 29_000)
     recorder.identify()
-    device.order("skip", 61_000)
+    device.order("skip", 29_000)
+    recorder.identify()
+    device.order("skip", 30_000)
     with pytest.raises(NoDeviceError):
         _read_until_thrown_out(left)
+
+
+def test_a_computer_that_has_nothing_to_say_gives_signs_of_life(
+    monkeypatch: pytest.MonkeyPatch, rig: Rig, start: Callable[..., Device]
+) -> None:
+    monkeypatch.setattr(ble, "_LIFE_S", 0.2)
+    device = start(link_secret=SECRET.hex())
+    with Recorder(_reach()) as recorder:
+        recorder.authenticate(SECRET, device.public)
+        for _ in range(3):
+            device.order("skip", 20_000)
+            time.sleep(0.7)
+        recorder.identify()

@@ -85,6 +85,10 @@ if SETTINGS.get("ble"):  # the chip's module, on a stand-in for `bluetooth`
     import ble
 
     bluetooth.path = SETTINGS["ble"]
+    ble.time = Module()
+    ble.time.ticks_ms = lambda: (time.ticks_ms() + skipped) & 0x3FFFFFFF
+    ble.time.ticks_diff = time.ticks_diff
+    ble.time.sleep_ms = time.sleep_ms
     sys.modules["recorder.hal.ble"] = hal.ble = ble
     sys.path[:2] = []
 

@@ -50,6 +50,7 @@ class _Radio:
         self.sent = 0  # counts notifications, modulo 256
         self.confirmed = 0
         self.confirmed_ms: "Any" = 0
+        self.heard_ms: "Any" = 0
         self.inbox = bytearray(_INPUT_BYTES)
         self.into = 0  # written so far, modulo 2 * _INPUT_BYTES
         self.outof = 0
@@ -94,7 +95,7 @@ class _Radio:
             return
         waiting = (self.sent - self.confirmed) & 0xFF
         newly = (data[0] - self.confirmed) & 0xFF
-        now = time.ticks_ms()
+        now = self.heard_ms = time.ticks_ms()
         if 0 < newly <= waiting:
             self.confirmed = data[0]
             self.confirmed_ms = now
@@ -137,12 +138,17 @@ def accept() -> bool:
         return False
     radio.sent = radio.confirmed = 0
     radio.outof = radio.into
+    radio.heard_ms = time.ticks_ms()
     radio.is_new = False
     return True
 
 
 def is_connected() -> bool:
     return _radio.ble.active() and _radio.connection >= 0 and not _radio.is_new
+
+
+def quiet_ms() -> int:
+    return time.ticks_diff(time.ticks_ms(), _radio.heard_ms)
 
 
 def read(into: bytearray) -> int:

@@ -12,6 +12,9 @@ def accept() -> bool:
 def is_connected() -> bool:
     """A computer is connected and was accepted."""
 
+def quiet_ms() -> int:
+    """Milliseconds since the computer that is connected wrote anything, a bare confirmation included."""
+
 def read(into: bytearray) -> int:
     """Take what is there, at most len(into); returns the number of bytes, 0 if none."""
 

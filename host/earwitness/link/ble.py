@@ -26,6 +26,7 @@ TO_RECORDER: Final = "031c2974-20ab-4741-a4a4-3117fa3468cb"
 TO_COMPUTER: Final = "031c2975-20ab-4741-a4a4-3117fa3468cb"
 
 _CONFIRM_EVERY: Final = 32  # notifications, a quarter of the recorder's window
+_LIFE_S: Final = 10.0  # and so often in any case: a recorder takes 30 s of silence for a program that is gone
 _CONNECT_S: Final = 15.0
 _CLOSE_S: Final = 5.0
 _WRITE_S: Final = 10.0
@@ -189,6 +190,7 @@ class BleTransport:
         characteristic = client.services.get_characteristic(TO_RECORDER)
         assert characteristic is not None
         self._room = characteristic.max_write_without_response_size
+        self._start(self._live())
 
     # --- in Bluetooth's thread
 
@@ -208,9 +210,17 @@ class BleTransport:
         self._unconfirmed += 1
         if self._unconfirmed >= _CONFIRM_EVERY:
             self._unconfirmed = 0
-            task = asyncio.get_running_loop().create_task(self._confirm())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._confirm())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _live(self) -> None:
+        while not self._lost and not self._closing:
+            await asyncio.sleep(_LIFE_S)
+            await self._confirm()
 
     async def _confirm(self) -> None:
         from bleak.exc import BleakError
@@ -230,6 +240,8 @@ class BleTransport:
             await self._put(data[at : at + step])
 
     async def _disconnect(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
         if self._client is not None:
             await self._client.disconnect()
 

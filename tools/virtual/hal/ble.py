@@ -42,6 +42,10 @@ def is_connected() -> bool:
     return _chip is not None and _chip.is_connected()
 
 
+def quiet_ms() -> int:
+    return _chip.quiet_ms() if _chip is not None else 0
+
+
 def read(into: bytearray) -> int:
     return _chip.read(into) if _chip is not None else 0
 
