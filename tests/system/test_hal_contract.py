@@ -57,7 +57,9 @@ def test_virtual_hardware_is_whole() -> None:
     assert {path.stem for path in VIRTUAL.glob("*.py")} - {"__init__"} == {path.stem for path in STUBS}
 
 
-_OUTSIDE = sorted(path for path in FIRMWARE.rglob("*.py") if path.parent != FIRMWARE / "recorder" / "hal")
+# unfinished.py is there for when the hardware layer is not.
+_INSIDE = {FIRMWARE / "unfinished.py", *(FIRMWARE / "recorder" / "hal").glob("*.py")}
+_OUTSIDE = sorted(set(FIRMWARE.rglob("*.py")) - _INSIDE)
 
 
 @pytest.mark.parametrize("path", _OUTSIDE, ids=lambda path: str(path.relative_to(FIRMWARE)))
