@@ -4,7 +4,7 @@ Plain Python for two interpreters: under CPython it hangs on the emulated chip's
 machine.SPI. It knows no wall clock: `now_us` gives the time. SD Physical Layer Simplified Specification, chapters 4.9, 5.3, 7.
 """
 
-# ruff: noqa: PTH123, SIM115, UP031 - MicroPython has neither pathlib nor f-strings with every format
+# ruff: noqa: PTH123, UP031 - MicroPython has neither pathlib nor f-strings with every format
 
 try:
     from binascii import crc_hqx
@@ -71,20 +71,22 @@ class Memory:
 
 
 class Image:
-    """Blocks of a card in a file."""
+    """Blocks of a card in a file, which is opened only for the moment."""
 
     def __init__(self, path):
-        self.file = open(path, "r+b")
-        self.count = self.file.seek(0, 2) // BLOCK
+        self.path = str(path)
+        with open(self.path, "rb") as file:
+            self.count = file.seek(0, 2) // BLOCK
 
     def get(self, block):
-        self.file.seek(block * BLOCK)
-        return self.file.read(BLOCK)
+        with open(self.path, "rb") as file:
+            file.seek(block * BLOCK)
+            return file.read(BLOCK)
 
     def put(self, block, data):
-        self.file.seek(block * BLOCK)
-        self.file.write(data)
-        self.file.flush()
+        with open(self.path, "r+b") as file:
+            file.seek(block * BLOCK)
+            file.write(data)
 
 
 class Trouble:
