@@ -257,6 +257,37 @@ def test_the_program_syncs_and_asks_over_the_air(
 
 
 @pytest.mark.long
+def test_a_program_that_is_killed_in_the_middle_is_taken_up_by_the_next(
+    rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path, on_card: bytes
+) -> None:
+    """kill -9, while bluetoothd keeps the connection: the next run takes it over and repeats a window at most."""
+    home = pairing.computer(tmp_path / "home")
+    rig.order("faults", rate=60_000)
+    rig.order("heard")
+    program = subprocess.Popen(
+        [sys.executable, "-m", "earwitness", "sync", "--via", "ble", "--all"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **rig.environment, "EARWITNESS_HOME": str(home), "PYTHONPATH": str(ROOT / "host")},
+    )
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not any(
+        part.stat().st_size > 20 * PAGE_BYTES for part in (home / "library").glob(".*.part")
+    ):
+        time.sleep(0.05)
+    program.kill()
+    program.wait()
+    assert not list((home / "library").glob("*.ewr"))
+    rig.order("faults")
+    whole = _earwitness(rig, home, "sync", "--via", "ble", "--all")
+    assert [item["outcome"] for item in whole["recordings"]] == ["new"]
+    (path,) = (home / "library").glob("*.ewr")
+    assert path.read_bytes() == on_card
+    marked = 2 * len(on_card)  # came first, and once only
+    assert rig.order("heard")["notified_bytes"] <= len(on_card) * 1.05 + WINDOW_PAGES * _FRAME_BYTES + marked
+
+
+@pytest.mark.long
 def test_watching_takes_what_comes_into_range(rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path) -> None:
     home = pairing.computer(tmp_path / "home")
     with subprocess.Popen(
@@ -278,25 +309,35 @@ def test_watching_takes_what_comes_into_range(rig: Rig, near: VirtualRecorder, p
 def test_five_marked_minutes_are_here_in_100_seconds_at_30_kilobytes_a_second(
     rig: Rig, pairing: Paired, tmp_path: Path
 ) -> None:
-    """At 31 MB an hour, and with 30 ms for every connection event, as a link with a radio has."""
+    """At 31 MB an hour, each packet 30 ms under way, as in the air. Counted is the link's time: that it was busy, and what
+    each request waited for its first packet. What this computer adds is known from the same work on a link without
+    limits, and must not hide a pause that the protocol makes."""
+    latency = 0.03
     with pairing.recorder(tmp_path, _speech(520), settings={"ble": rig.recorder_socket}) as near:
         marks = " ".join(f"{at}:mark" for at in (60, 160, 260, 360, 460))
         assert near.run(f"4:on {marks} 512:off", settle=3, timeout=300) == "done"
-        library = Library(tmp_path / "library")
         with _connect(pairing) as recorder:
             (listed,) = recorder.list()
             assert listed.pages * PAGE_BYTES / 508 * 3600 < 31e6
-            rig.order("faults", rate=30_000, latency=0.03)
+
+            def fetch(name: str) -> tuple[list[marked_minutes.Minute], float]:
+                library = Library(tmp_path / name)
+                began = time.monotonic()
+                minutes = marked_minutes.fetch(recorder, [listed], library, identity=pairing.owners[0])
+                library.close()
+                return minutes, time.monotonic() - began
+
+            _, unlimited_s = fetch("fast")
+            rig.order("faults", rate=30_000, latency=latency)
             rig.order("heard")
-            began = time.monotonic()
-            minutes = marked_minutes.fetch(recorder, [listed], library, identity=pairing.owners[0])
-            took = time.monotonic() - began
+            minutes, took_s = fetch("slow")
         heard = rig.order("heard")
-        pages = sum(one.pages for one in minutes) + 2
-        assert [one.seconds for one in minutes] == [pytest.approx(60.5, abs=1.5)] * 5
-        assert pages * PAGE_BYTES / heard["notified_bytes"] >= 0.95
-        assert took <= 100, took
-        library.close()
+    pages = sum(one.pages for one in minutes) + 2
+    assert [one.seconds for one in minutes] == [pytest.approx(60.5, abs=1.5)] * 5
+    assert pages * PAGE_BYTES / heard["notified_bytes"] >= 0.95
+    link_s = heard["busy_s"] + heard["requests"] * 2 * latency
+    assert link_s <= 100, (link_s, heard)
+    assert took_s <= link_s + 3 * unlimited_s + 5, (took_s, link_s, unlimited_s)
 
 
 @pytest.mark.long

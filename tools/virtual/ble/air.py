@@ -40,6 +40,7 @@ class Heard:
     notified_bytes: int = 0  # values only
     longest_notification: int = 0
     writes: int = 0
+    requests: int = 0  # writes that carry something, not a confirmation alone
     written_bytes: int = 0
     longest_write: int = 0
     lost: int = 0
@@ -193,6 +194,7 @@ class Air(LocalLink):  # type: ignore[misc]
             self._notification += 1
         elif kind == _WRITE_COMMAND:
             heard.writes += 1
+            heard.requests += size > 1
             heard.written_bytes += size
             heard.longest_write = max(heard.longest_write, size)
             lost = self._write in faults.drop_writes
