@@ -37,6 +37,11 @@ class Nearby:
         self._is_inviting = True
 
     @property
+    def is_on(self) -> bool:
+        """The radio is on."""
+        return self._is_inviting or self.link is not None
+
+    @property
     def is_busy(self) -> bool:
         """A computer that has proved itself was heard within the last seconds."""
         return self.link is not None and self.link.is_busy

@@ -182,6 +182,8 @@ def _motor(session: "Session") -> "tuple[str, str]":
 
 
 def _radio(session: "Session") -> "tuple[str, str]":
+    if session.nearby is not None and session.nearby.is_on:
+        return OK, "on for Bluetooth"  # and not to be cut off under its driver
     power.radio_off()
     return (OK if power.radio_is_off() else BAD), "switched off"
 
