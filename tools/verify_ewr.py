@@ -135,8 +135,8 @@ class Check:
     def header(self, page: bytes) -> None:
         need(len(page) == PAGE and page[:12] == b"EWR1\1\1\0\0\0\x10\0\0", "it is no header")
         self.id, self.seq, self.prev, self.device, length = struct.unpack_from("<16sQ32s32sH", page, 12)
-        self.envelope, self.copy = page[102 : 102 + length], page[: 102 + length] + page[4080:]
-        need(re.fullmatch(ENVELOPE, self.envelope), "the envelope is no age file for 1 to 3 X25519 recipients")
+        envelope, self.copy = page[102 : 102 + length], page[: 102 + length] + page[4080:]
+        need(re.fullmatch(ENVELOPE, envelope), "the envelope is no age file for 1 to 3 X25519 recipients")
         need(not any(page[102 + length : 4080]), "there are bytes where zeros have to be")
         need(0 < self.seq < 1 << 32, "its number is not one that a recorder gives")
         need((self.seq == 1) == (self.prev == bytes(32)), "number and link to the recording before contradict")
@@ -144,7 +144,7 @@ class Check:
         key, prev = sha(self.device)[:8].hex().encode(), re.escape(base64.b64encode(self.prev))
         self.name, self.key_id = f"earwitness/{key.decode()}", sha(b"earwitness/", key, b"\n\1", self.device)[:4]
         self.pattern = NOTE % (key, self.id.hex().encode(), COUNT, HASH, self.seq, prev, prev, COUNT, key, LAST)
-        self.waiting = [(0, 0, page)]
+        self.waiting, self.envelope = [(0, 0, page)], envelope
 
     def note(self, text: bytes) -> tuple[int, bytes, str]:
         """(leaves, root, state) of a signed note; a Fault unless it is this recording's and written the one right way."""
@@ -371,10 +371,10 @@ def main() -> int:
         code, said = answer(check, asked.device, asked.beside)
     except OSError as error:
         code, said = 1, [f"{error.filename} cannot be read: {error.strerror}."]
-    if asked.envelope:
+    if asked.envelope and check.envelope:  # whatever else is wrong with the file
         sys.stdout.buffer.write(check.envelope)
-    else:
-        print("\n".join(said))
+        return 0
+    print("\n".join(said))
     return code
 
 

@@ -523,6 +523,13 @@ def test_the_envelope_comes_out_as_age_wants_it(tmp_path):
     assert OWNER.open_envelope(done.stdout).hex() == vector("ok-three-recipients.ewr")["recording_key"]
 
 
+@pytest.mark.parametrize(("name", "code"), [("unfinished", 0), ("leaf-swapped", 0), ("header-envelope-length", 13)])
+def test_the_envelope_comes_out_of_whatever_has_one(name, code):
+    command = [sys.executable, str(SCRIPT), "--envelope", str(VECTORS / f"{name}.ewr")]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.startswith(b"age-encryption.org/v1\n")) == (code, code == 0)
+
+
 def test_a_device_that_is_not_the_expected_one_is_refused():
     path = VECTORS / "ok-short.ewr"
     assert run("--device", Device().public.hex(), path).returncode == 0
