@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -76,16 +77,12 @@ class Computer:
         began, was = time.monotonic(), board.seconds
         board.run(_TURN_S)
         struct.pack_into("<d", self._seconds, 0, board.seconds)
-        try:
+        with contextlib.suppress(BlockingIOError):
             board.cable.send(os.read(self._master, _PIECE))
-        except BlockingIOError:
-            pass
         self._unsent += board.cable.take()
         if self._unsent:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 self._unsent = self._unsent[os.write(self._master, self._unsent) :]
-            except BlockingIOError:
-                pass
         ahead = (board.seconds - was) - (time.monotonic() - began)
         if ahead > 0:
             time.sleep(ahead)

@@ -1,0 +1,148 @@
+"""A recorder that is paired and primed, made once: the start of nearly every test, and what they do from there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earwitness.devices import DeviceRecord, DeviceStore
+from earwitness.identity import Identity
+from earwitness.import_card import import_card
+from earwitness.keystore import Keystore
+from earwitness.library import Library
+from earwitness.sync import Item
+from tools.virtual.fat import make_card
+
+from . import install
+from .board import Board
+from .computer import Computer
+
+RATE_HZ = 16_000
+CARD_BYTES = 300 << 20  # clusters of 4 KiB: a page is one write, as on real cards
+_HEAP_REGISTER = 3  # of the watchdog's scratch registers: the probe leaves the free heap there
+_PRIME_S = 30
+
+# Told by the firmware itself, where nothing else is disturbed by it: free heap after a collection, every half second.
+_PROBE = b"""
+import gc
+import machine
+from recorder.hal import clock
+
+_plain = clock.idle
+_next = clock.ticks_ms()
+
+def _idle(ms):
+    global _next
+    if clock.since_ms(_next) < 1 << 28:
+        _next = clock.ticks_ms() + 500
+        gc.collect()
+        machine.mem32[0x40058018] = gc.mem_free()
+    _plain(ms)
+
+clock.idle = _idle
+"""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose recorder it is: keys, and where it is known."""
+
+    identity: Identity
+    record: DeviceRecord
+
+    def items(self, card: Path, home: Path) -> list[Item]:
+        """Every recording of a card image, verified and opened."""
+        store = DeviceStore(home)
+        store.put(self.record)
+        library = Library(home / "library")
+        try:
+            return import_card(card, library, store, identity=self.identity).items
+        finally:
+            library.close()
+
+    def sound(self, item: Item, out: Path) -> npt.NDArray[np.int16]:
+        """The samples of its master, gaps as silence."""
+        import soundfile as sf
+
+        from earwitness.audio import Audio
+        from earwitness.master import write_master_flac
+
+        assert item.path is not None
+        with out.open("wb") as file:
+            write_master_flac(Audio(item.path, self.identity, pinned=self.record.public), file)
+        samples, rate = sf.read(out, dtype="int16")
+        assert rate == RATE_HZ
+        return np.asarray(samples, dtype=np.int16)
+
+
+def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -> tuple[Board, Computer, Owner]:
+    """Boot a new recorder, pair it over its cable with its button held, and run it until it is primed."""
+    card = folder / "first-card.img"
+    make_card(card, CARD_BYTES)
+    files = dict(install.firmware())
+    if probe:
+        files["probe.py"] = _PROBE
+        files["main.py"] = files["main.py"].replace(
+            b"            Session().run()", b"            import probe; Session().run()"
+        )
+        assert b"import probe" in files["main.py"]
+    board = Board(uf2, files=files, card=card, sound=sound)
+    board.boot()
+    computer = Computer(folder / "computer")
+    board.person.button(True)
+    computer.earwitness(board, "pair", "--keep", "file", "--no-passphrase", "--port", computer.port, seconds=60)
+    board.person.button(False)
+    board.run_until(lambda: state(board, computer) == "primed", _PRIME_S, "a primed recording")
+    identity = Keystore(computer.home / "config").load(lambda _: "")
+    (record,) = DeviceStore(computer.home / "state").all()
+    return board, computer, Owner(identity, record)
+
+
+def state(board: Board, computer: Computer) -> str:
+    """What the recorder says that it is."""
+    return str(computer.earwitness(board, "status", "--port", computer.port)["state"])
+
+
+def free_heap(board: Board) -> int:
+    """Bytes, as the probe left them at most half a second ago."""
+    return int(board.mcu.watchdog.scratch_data[_HEAP_REGISTER])
+
+
+def start(board: Board) -> float:
+    """Slide the switch on; returns the seconds until the microphone's clock ran for good."""
+    board.person.switch(True)
+    began = board.seconds
+    board.run_until(lambda: board.microphone.listening, 3, "the microphone's clock")
+    return board.microphone.started[-1][0] - began
+
+
+def stop(board: Board, seconds: float = 20) -> None:
+    """Slide it off and wait for the two pulses that say that the recording is finished."""
+    board.person.switch(False)
+    before = len(board.person.pulses)
+    board.run_until(lambda: len(board.person.pulses) >= before + 2, seconds, "two pulses")
+
+
+def heard(board: Board) -> npt.NDArray[np.int16]:
+    """What the microphone gave since its clock was last started."""
+    return np.asarray(board.microphone.heard[board.microphone.started[-1][1] :], dtype=np.int16)
+
+
+def find(samples: npt.NDArray[np.int16], in_: npt.NDArray[np.int16], within: int = 20_000) -> int:
+    """Where `samples` begin in what was heard; -1 if nowhere within so many samples."""
+    head = samples[:256]
+    for at in range(min(within, len(in_) - len(head))):
+        if in_[at] == head[0] and np.array_equal(in_[at : at + len(head)], head):
+            return at
+    return -1
+
+
+def plain(item: Item) -> dict[str, Any]:
+    """A verdict as plain values, for a test in another process."""
+    assert item.verdict is not None
+    return item.verdict.to_json()
