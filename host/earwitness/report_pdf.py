@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _TEMPLATE: Final = Path(__file__).with_name("report.typ")
 _STANDARDS: Final[list[PDFStandard]] = ["a-3a", "ua-1"]
+# Which of the two a letter comes to hangs on the fonts of the machine: some have a picture of what PDF/A allows no text to hold.
+_LETTER_REFUSED: Final = ("could not be displayed", "disallowed codepoint")
 _ALWAYS_SHOWN: Final = 0x17F  # Latin letters, of which the fonts lack none
 
 
@@ -35,12 +37,12 @@ def render(subject: Subject) -> bytes:
     try:
         return made(data, True)
     except typst.TypstError as error:
-        if "could not be displayed" not in error.message:
+        if not any(words in error.message for words in _LETTER_REFUSED):
             raise
     try:
         return made(data, False)  # another script: what this computer has for it
     except typst.TypstError as error:
-        if "could not be displayed" not in error.message:
+        if not any(words in error.message for words in _LETTER_REFUSED):
             raise
     missing = {letter for letter in _letters(data) if not _shown(letter)}
     shown = _replaced(data, lambda letter: f"⟨U+{ord(letter):04X}⟩" if letter in missing else letter)
