@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from earwitness import excerpt, timeline
 from earwitness.errors import EarwitnessError
 from earwitness.excerpt_verdict import verify_excerpt
 from earwitness.verify import verify
@@ -311,6 +312,33 @@ def test_it_sees_losses_mutes_time_and_clocks(tmp_path, code, steps):
     agree_on_inside(tmp_path, steps, ends=True)
     recording = made([*steps, ("stop",), ("checkpoint", "end", 0, 0, None)])
     assert by_script(recording.write(tmp_path / "x.ewr"), OWNER.open_envelope(recording.envelope)) == code
+
+
+def test_more_entries_than_are_looked_at_are_not_passed_over(tmp_path, monkeypatch):
+    recording = made([page((1, 0, 1), (1, 1, 1)), ("stop",), ("checkpoint", "end", 0, 0, None)])
+    path, key = recording.write(tmp_path / "x.ewr"), OWNER.open_envelope(recording.envelope)
+    for most, code in ((5, 0), (4, 4)):  # META, CLOCK, two marks and STOP
+        monkeypatch.setattr("earwitness.timeline._MAX_KEPT", most)
+        monkeypatch.setattr(verify_ewr, "MOST_EVENTS", most)
+        assert by_script(path, key) == by_package(path, OWNER) == code
+
+
+def test_it_refuses_as_many_parts_of_an_excerpt_as_the_package_does(tmp_path, monkeypatch):
+    path = tmp_path / "x.ewd"
+    for keep, code in (({1, 3}, 4), ({1, 3, 5}, 13)):
+        path.write_bytes(bundle(KINDS[0], keep))
+        monkeypatch.setattr("earwitness.excerpt._MAX_RUNS", 4)
+        monkeypatch.setattr(verify_ewr, "MOST_PARTS", 4)
+        assert by_script(path, None) == excerpt_by_package(path) == code
+
+
+def test_the_limits_are_those_of_the_package_and_of_the_specification():
+    text = (ROOT / "firmware" / "FORMAT.md").read_text("utf-8")
+    assert verify_ewr.MOST_PARTS == excerpt._MAX_RUNS and f"{verify_ewr.MOST_PARTS:,}; one with more is refused" in text
+    assert (
+        verify_ewr.MOST_EVENTS == timeline._MAX_KEPT
+        and f"| events of a recording | {verify_ewr.MOST_EVENTS:,};" in text
+    )
 
 
 def test_it_agrees_on_losses_mutes_time_and_clocks(tmp_path):
