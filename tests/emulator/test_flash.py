@@ -146,9 +146,8 @@ print(os.statvfs("/")[3])
     again = make_board(flash=board.flash)
     works = Works(again)
     again.boot()
-    assert again.execute("import os\nprint(len([name for name in os.listdir() if name[:4] == 'fill']))").split() == [
-        str(count)
-    ]
+    whole = "import os\nprint(sum(os.stat(name)[6] == 600 for name in os.listdir() if name[:4] == 'fill'))"
+    assert again.execute(whole) == f"{count}\r\n"
     assert works.addresses == []
     assert region_of(again.flash) == noise(_END - _REGION)
 
