@@ -1,6 +1,6 @@
 """Capture: one step of microphone ring -> FLAC -> sealed page, taken in the main loop and in every wait of the card.
 
-Never touches the volume and never re-enters itself. The ring holds a second, the queue of pages about three of speech: that
+Never touches the volume and never re-enters itself. The ring holds a second, the queue of pages more than two of speech: that
 is what a stalled card may cost before sound is lost, and what is lost is counted to the sample.
 """
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from recorder.seal.page import Sealer
 
-QUEUE = const(6)  # sealed pages that may wait for the card: about three seconds of speech
+QUEUE = const(5)  # sealed pages that may wait for the card: more than two seconds of speech
 PCM = const(0)
 FLAC = const(1)
 

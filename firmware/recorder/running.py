@@ -139,14 +139,14 @@ class Running:
     def _write(self) -> None:
         queue, log = self._queue, self._log
         while queue.queued:
-            if log.busy() and len(log.pending) >= _LATE_LEAVES:
+            if log.busy() and log.pending >= _LATE_LEAVES:
                 self._sign()
             page, leaf = queue.front()
             self._file.append(page)
             self.pages += 1
             log.add(leaf)
             queue.pop()
-            if not log.busy() and len(log.pending) >= LEAVES:
+            if not log.busy() and log.pending >= LEAVES:
                 log.begin("running")
 
     def _sign(self) -> None:
@@ -167,7 +167,7 @@ class Running:
         log = self._log
         if log.busy():
             self._sign()
-        while len(log.pending) > LEAVES:
+        while log.pending > LEAVES:
             log.begin("running")
             self._sign()
         log.begin("end")

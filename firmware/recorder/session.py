@@ -18,8 +18,11 @@ from recorder.hal import clock, entropy, power, switch, usb
 from recorder.indicator import Indicator
 from recorder.link.service import Link
 from recorder.running import Running
+from recorder.seal import drbg, page  # noqa: F401 - their objects live on while it records
 from recorder.seal.wipe import wipe
+from recorder.store import identity as _identity  # noqa: F401
 from recorder.store import journal as entries
+from recorder.store import recording as _recording  # noqa: F401
 from recorder.store.journal import Journal
 
 try:

@@ -510,7 +510,7 @@ tree_range = one.log._tree.range()
 from recorder.seal.merkle import Tree
 from recorder.seal.ed25519 import sign
 tree = Tree.from_range(one.log.n, tree_range)
-listed = one.log.pending + [bytes(leaf)]
+listed = [bytes(one.log._leaves[at : at + 32]) for at in range(0, 32 * one.log.pending, 32)] + [bytes(leaf)]
 for each in listed:
     tree.append(each)
 text = note.body(who.public, one.id, tree.size, tree.root(), 1, "running", bytes(32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.system.kit import READY_S, Paired, make_pairing, speech
+from tools import firmware_sets
 
 _MAIN = """
 import sys
@@ -45,5 +46,23 @@ def test_the_idle_set_is_dropped_before_recording(tmp_path: Path) -> None:
         "seeds",
         "pairing",
         "commands",
+        "waiting",
+        "opening",
+        "volume",
+        "preparing",
+        "journal_reading",
+        "journal_tidying",
     ):
         assert not [name for name in loaded if name.endswith("." + word)], word
+
+
+# Bytes of the compiled modules that stay in RAM while it records. Only ever lower it.
+_RECORD_SET_BYTES = 55_500
+
+
+def test_the_record_set_keeps_its_budget() -> None:
+    resident = firmware_sets.record_set(firmware_sets.sources())
+    taken = firmware_sets.sizes()
+    assert {"recorder/session.py", "recorder/audio/flac.py", "recorder/hal/mic.py"} <= resident
+    assert not resident & {"recorder/waiting.py", "recorder/store/volume.py", "recorder/store/journal_tidying.py"}
+    assert sum(taken[path] for path in resident) <= _RECORD_SET_BYTES

@@ -42,13 +42,13 @@ def page(
     n: int,
     p: int,
     note: bytes,
-    leaves: "Sequence[bytes]",
+    leaves: "Sequence[bytes | memoryview]",
     range_: "Sequence[bytes]",
     header_page: "bytes | bytearray | None" = None,
     out: "bytearray | None" = None,
 ) -> bytearray:
-    """The page, 4096 bytes, in `out` if given. `leaves` are hashes p to n - 1, `range_` that of the first p; `header_page` for
-    checkpoint 0 only."""
+    """The page, 4096 bytes, in `out` if given. `leaves` are hashes p to n - 1, one by one or together, `range_` that of the
+    first p; `header_page` for checkpoint 0 only."""
     if out is None:
         out = bytearray(_PAGE_BYTES)
     pack_into(_HEAD, out, 0, _MAGIC, _CHECKPOINT, _SUITE, 0, n, recording_id, p, len(note))
@@ -57,8 +57,8 @@ def page(
     at += len(note)
     for hashes in (leaves, range_):
         for node in hashes:
-            out[at : at + 32] = node
-            at += 32
+            out[at : at + len(node)] = node
+            at += len(node)
     if header_page is not None:
         end = _ENVELOPE + unpack_from("<H", header_page, _ENVELOPE_LENGTH)[0]
         out[at : at + end] = memoryview(header_page)[:end]

@@ -37,18 +37,22 @@ INVERT = (
     b"\x00\x08\x09\x08"  # 8 = z^(2^40 - 1)
     b"\x03\x08\x08\x0a"
     b"\x00\x07\x08\x07"  # 7 = z^(2^50 - 1)
-    b"\x03\x08\x07\x32"
+    b"\x03\x08\x07\x19"
+    b"\x03\x08\x08\x19"
     b"\x00\x08\x08\x07"  # 8 = z^(2^100 - 1)
-    b"\x03\x09\x08\x32"
-    b"\x03\x09\x09\x32"
+    b"\x03\x09\x08\x19"
+    b"\x03\x09\x09\x19"
+    b"\x03\x09\x09\x19"
+    b"\x03\x09\x09\x19"
     b"\x00\x08\x09\x08"  # 8 = z^(2^200 - 1)
-    b"\x03\x08\x08\x32"
+    b"\x03\x08\x08\x19"
+    b"\x03\x08\x08\x19"
     b"\x00\x07\x08\x07"  # 7 = z^(2^250 - 1)
     b"\x03\x07\x07\x05"
     b"\x00\x04\x07\x06"  # 4 = z^(2^255 - 21)
 )
-# Where to cut INVERT into slices of at most 60 multiplications.
-INVERT_CUTS = (0, 56, 64, 68, 76, 92)
+# Where to cut INVERT into slices of at most 40 multiplications: 9.2 ms on the chip at 64 MHz.
+INVERT_CUTS = (0, 40, 56, 60, 68, 72, 76, 80, 88, 92, 108)
 
 
 @micropython.viper

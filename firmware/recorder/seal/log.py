@@ -9,6 +9,7 @@ from micropython import const
 from recorder.seal import checkpoint, note
 from recorder.seal.ed25519 import Signing
 from recorder.seal.merkle import Tree
+from recorder.seal.wipe import copy
 
 try:
     from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from recorder.store.identity import Identity
 
 LEAVES = const(64)  # most leaves that one checkpoint lists
+_MORE = const(32)  # that the session adds while one is signed
 
 
 class Log:
@@ -29,7 +31,10 @@ class Log:
         self._seq = seq
         self._prev = prev
         self._tree = Tree()
-        self.pending: "list[bytes]" = []  # leaves that no checkpoint lists yet
+        # Those of the checkpoint in hand, then those that no checkpoint lists yet. One piece of memory, taken while idle.
+        self._leaves = bytearray(32 * (LEAVES + _MORE))
+        self._listed = 0
+        self.pending = 0  # leaves that no checkpoint lists yet
         self._page = bytearray(4096)  # taken while idle: hours later there may be no such piece of memory left
         self._signing: "Signing | None" = None
         self.n = 0
@@ -38,7 +43,9 @@ class Log:
 
     def add(self, leaf: "bytes | bytearray") -> None:
         """Take the leaf hash (32 bytes, copied) of the page just written."""
-        self.pending.append(bytes(leaf))
+        at = 32 * (self._listed + self.pending)
+        self._leaves[at : at + 32] = leaf
+        self.pending += 1
 
     def busy(self) -> bool:
         """A checkpoint is being signed."""
@@ -48,14 +55,14 @@ class Log:
         """Start a checkpoint over at most 64 more leaves. `header_page` goes with checkpoint 0 only."""
         self._p = self.n
         self._range = self._tree.range()
-        self._listed = self.pending[:LEAVES]
-        self.pending = self.pending[LEAVES:]
-        for leaf in self._listed:
-            self._tree.append(leaf)
+        self._listed = min(self.pending, LEAVES)
+        self.pending -= self._listed
+        for at in range(0, 32 * self._listed, 32):
+            self._tree.append(memoryview(self._leaves)[at : at + 32])
         self._header_page = header_page
         self.root = self._tree.root()
         self._body = note.body(
-            self._identity.public, self._id, self._p + len(self._listed), self.root, self._seq, state, self._prev
+            self._identity.public, self._id, self._p + self._listed, self.root, self._seq, state, self._prev
         )
         self._signing = Signing(self._identity.seed, self._identity.public, self._body)
 
@@ -65,12 +72,16 @@ class Log:
         if signing is None or not signing.step():
             return False
         self.note = note.signed(self._body, self._identity.public, signing.signature)
-        self.n = self._p + len(self._listed)
+        self.n = self._p + self._listed
         self._signing = None
         return True
 
     def page(self) -> bytearray:
-        """The checkpoint page of the note just signed, 4096 bytes; good until the next is asked for."""
-        return checkpoint.page(
-            self._id, self.n, self._p, self.note, self._listed, self._range, self._header_page, self._page
-        )
+        """The checkpoint page of the note just signed, 4096 bytes; taken once, good until the next."""
+        view = memoryview(self._leaves)
+        size = 32 * self._listed
+        checkpoint.page(self._id, self.n, self._p, self.note, [view[:size]], self._range, self._header_page, self._page)
+        self._header_page = None
+        self._listed = 0
+        copy(self._leaves, view[size:], 32 * self.pending)  # upwards through memory: they may overlap
+        return self._page

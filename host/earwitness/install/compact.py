@@ -1,8 +1,9 @@
 """Writes the firmware's modules as the recorder needs them: the same code, shorter names, nothing that only readers want.
 
 Imported code lives in the chip's RAM, and so does every name in it, once. So names that nobody outside their module may use
-(`_private`) and names of parameters that nobody passes by keyword become letters, used again in every module; docstrings,
-annotations and what stands under TYPE_CHECKING go. Nothing else changes: no constant, no order, no public name.
+(`_private`) and names of parameters that nobody passes by keyword become letters, used again in every module; a constant is
+put where it is used (install/constants.py); docstrings, annotations and what stands under TYPE_CHECKING go. Nothing else
+changes: no value, no order, no other public name.
 
 The outcome depends on the sources alone, so that who builds the same version gets the same bytes.
 """
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from earwitness.errors import EarwitnessError
+from earwitness.install.constants import inline
 
 _PRIVATE: Final = re.compile(r"_[A-Za-z]\w*")
 _VIPER_TYPES: Final = frozenset(("ptr", "ptr8", "ptr16", "ptr32", "int", "uint", "bool", "object"))
@@ -27,6 +29,7 @@ _WORDS: Final = frozenset(("as", "if", "in", "is", "or"))
 def compact(sources: Mapping[str, str]) -> dict[str, str]:
     """All modules of one program, path to source; the same paths with compacted source. Raises EarwitnessError."""
     trees = {path: _Strip().visit(_parsed(path, source)) for path, source in sources.items()}
+    inline(trees)
     keywords: set[object] = {
         node.arg for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.keyword)
     }

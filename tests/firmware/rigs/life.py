@@ -76,7 +76,7 @@ class Life:
                 self.waiting -= 1
                 if self.waiting <= 0:
                     self._put()
-            elif len(self.log.pending) >= LEAVES:
+            elif self.log.pending >= LEAVES:
                 self.log.begin("running")
                 self.waiting = self.late
 
@@ -92,7 +92,7 @@ class Life:
     def end(self):
         if self.log.busy():
             self._put()
-        while len(self.log.pending) > LEAVES:
+        while self.log.pending > LEAVES:
             self.log.begin("running")
             self._put()
         self.log.begin("end")
