@@ -117,6 +117,10 @@ class Capture:
         if self._end < 0:  # else a mute is being sealed: what was heard after it stays off the record
             self._end_here()
 
+    def has_time(self) -> bool:
+        """Less than a quarter of the ring waits: now is the time for what holds up everything, such as the collector."""
+        return self._lag() < mic.RING_SAMPLES // 4
+
     def settled(self) -> bool:
         """Nothing of a mute or a stop is left to be sealed."""
         return self._end < 0

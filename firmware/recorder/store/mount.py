@@ -26,7 +26,7 @@ class Mount:
 
     def __init__(self, card: "Card") -> None:
         self.card = card
-        self.fat = None  # type: Any
+        self.fat: "Any" = None
 
     def fail(self, error: OSError) -> "NoReturn":
         """Raise the CardError that `error` stands for: the card's own word if it said one.
