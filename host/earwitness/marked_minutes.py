@@ -150,16 +150,19 @@ class _Fetcher:
     def minute(self, number: int, mark: int) -> Minute:
         """Bring what belongs to the mark in file page `mark`."""
         seq, last = self._recording.seq, self._recording.pages - 1
-        self.bring(mark, mark + 1)
         opener = self.opener
-        at = opener.mark_s(mark) if opener is not None else None
+        mark = min(mark, last)  # what was written last may have gone with the power
+        # The recorder told where the mark would be written; a checkpoint may have come in between.
+        around = [one for one in (mark, mark + 1, mark + 2, mark - 1) if 1 < one <= last]
+        self.bring(min(around, default=mark), max(around, default=mark) + 1)
+        at = opener.mark_s(around) if opener is not None else None
         if opener is None or at is None:
             low = max(1, mark - int(BEFORE_S / _PAGE_S))
             high = min(last, mark + int(AFTER_S / _PAGE_S))
             return Minute(seq, number, self.bring(low, high + 1), 0.0, -1.0, "")
         low = high = mark
         for _ in range(_STEPS):
-            begin = opener.begin_s(low, mark)
+            begin = opener.begin_s(low, mark + 2)
             missing = (begin if begin is not None else at) - max(0.0, at - BEFORE_S)
             if missing <= 0 or low <= 1:
                 break
@@ -219,13 +222,15 @@ class Opener:
             self._page_keys[at] = self._ratchet.page_key(at)
         return self._page_keys[index]
 
-    def mark_s(self, number: int) -> float | None:
-        """When page `number` has its first mark, seconds from the recording's beginning; None if it cannot be opened."""
-        body = self.body(number)
-        if body is None:
-            return None
-        marks = (events.mark(one)[1] for one in events.parse(body.events) if one.type == events.MARK)
-        return float(next(marks, body.first_sample) / RATE_HZ)
+    def mark_s(self, numbers: Iterable[int]) -> float | None:
+        """The first mark in the first of these pages that has one, else where the first of them begins; seconds from the
+        recording's beginning. None if none can be opened."""
+        bodies = [body for number in numbers if (body := self.body(number)) is not None]
+        marks = (
+            events.mark(event)[1] for body in bodies for event in events.parse(body.events) if event.type == events.MARK
+        )
+        sample = next(marks, bodies[0].first_sample if bodies else None)
+        return None if sample is None else float(sample / RATE_HZ)
 
     def begin_s(self, number: int, until: int) -> float | None:
         """Where page `number`, or the first one with sound from there to `until`, begins in the recording; seconds."""
