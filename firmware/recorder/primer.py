@@ -4,6 +4,7 @@ Idle set. What it makes is in RAM only, but for the file's space on the card, an
 """
 
 from recorder.hal import power
+from recorder.running import Primed
 from recorder.seal.header import Header
 from recorder.seal.log import Log
 from recorder.seal.wipe import sweep
@@ -20,23 +21,17 @@ if TYPE_CHECKING:
     from recorder.store.volume import Volume
 
 
-class Primed:
-    """A recording that has not begun: header, its log with checkpoint 0 signed, and the file with its space."""
-
-    def __init__(self, identity: "Identity", journal: "Journal", volume: "Volume", drbg: "Drbg") -> None:
-        """Takes about 1.1 s a recipient on the chip. Raises CardError."""
-        self.header = header = Header(identity, journal.newest_seq + 1, journal.prev_hash(), drbg)
+def prime(identity: "Identity", journal: "Journal", volume: "Volume", drbg: "Drbg") -> Primed:
+    """The next recording, ready to start. Takes about 1.1 s a recipient on the chip. Raises CardError."""
+    header = Header(identity, journal.newest_seq + 1, journal.prev_hash(), drbg)
+    power.feed()
+    log = Log(identity, header.recording_id, header.seq, header.prev)
+    log.add(header.leaf)
+    log.begin("running", header.page)
+    while not log.step():
         power.feed()
-        self.log = Log(identity, header.recording_id, header.seq, header.prev)
-        self.log.add(header.leaf)
-        self.log.begin("running", header.page)
-        while not self.log.step():
-            power.feed()
-        self.checkpoint = self.log.page()
-        self.file = prepare(volume, header.seq)
-        sweep()  # the recording key is wiped where it lay; this takes what a temporary may have left
-
-    def forget(self) -> None:
-        """Throw it away unused."""
-        self.header.sealer.forget()
-        self.file.abandon()
+    checkpoint = log.page()
+    file = prepare(volume, header.seq)
+    sweep()  # the recording key is wiped where it lay; this takes what a temporary may have left
+    # Nothing here is an object of the idle set: it would keep the code that made it in memory.
+    return Primed(header.seq, header.recording_id, header.prev, header.page, header.sealer, log, checkpoint, file)

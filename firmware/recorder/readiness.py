@@ -1,30 +1,26 @@
 """What stands between a power-up and a recording that can start at once. Idle set.
 
-A first start, a start after a power cut and a card that was put back all take the same way: `prime`.
+A first start, a start after a power cut and a card that was put back all take the same way: `make_primed`. What each step needs is
+imported in it and dropped soon: together it would not fit.
 """
 
 from micropython import const
 
-from recorder import indicator, randomness, running
+from recorder import indicator, running
 from recorder.errors import EntropyFault, IdentityFault, NotReady
 from recorder.hal import battery, button, card, clock, power, switch
-from recorder.primer import Primed
-from recorder.session import SELF_TEST
+from recorder.session import SELF_TEST, drop_idle_set
 from recorder.store import journal as entries
-from recorder.store import journal_reading
-from recorder.store.journal_tidying import tidy
-from recorder.store.recovery import recover
-from recorder.store.seeds import Seeds
-from recorder.store.vault import Vault
-from recorder.store.volume import Volume
 
 try:
     from typing import TYPE_CHECKING
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from recorder.running import Primed
     from recorder.session import Session
     from recorder.store.identity import Identity
+    from recorder.store.volume import Volume
 
 _RESET_MS = const(10_000)
 _RESET_TURN_MS = const(40)
@@ -37,6 +33,9 @@ def battery_empty() -> bool:
 
 def wake(session: "Session") -> None:
     """What a power-up does once: identity, random numbers, what the last run left behind."""
+    from recorder.store import journal_reading
+    from recorder.store.vault import Vault
+
     session.indicator.dim(journal_reading.light(session.journal) or session.indicator.brightness)
     session.began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
     code = power.last_fault()
@@ -54,6 +53,8 @@ def wake(session: "Session") -> None:
 
 def unpair(session: "Session") -> None:
     """Erase who owns this recorder. What it recorded stays, for the key that it was sealed for; numbers go on."""
+    from recorder.store.vault import Vault
+
     vault = Vault()
     try:
         vault.load()  # for the epoch
@@ -85,6 +86,9 @@ def _reset_by_hand(session: "Session") -> None:
 
 def stir(session: "Session", data: "bytes | bytearray") -> None:
     """Make the generator anew over the seed in flash, fresh reads and `data`, and replace the seed. Raises EntropyFault."""
+    from recorder import randomness
+    from recorder.store.seeds import Seeds
+
     seeds = Seeds()
     seed = seeds.current()
     if session.identity is not None and not seed and not data:
@@ -97,7 +101,7 @@ def stir(session: "Session", data: "bytes | bytearray") -> None:
     session.drbg = drbg
 
 
-def prime(session: "Session") -> "Primed | None":
+def make_primed(session: "Session") -> "Primed | None":
     """From whatever was before to a primed recording; None after a fault. Raises CardError, NotReady."""
     identity, drbg = session.identity, session.drbg
     if session.trouble == SELF_TEST or drbg is None:
@@ -106,14 +110,24 @@ def prime(session: "Session") -> "Primed | None":
         raise NotReady(NotReady.UNPAIRED)
     if battery_empty():
         raise NotReady(NotReady.BATTERY)
-    volume = session.volume or _mount(session, identity)
+    volume = session.volume
+    if volume is None:
+        volume = _mount(session, identity)
+        drop_idle_set()
+    from recorder.store.journal_tidying import tidy
+
     while tidy(session.journal):
         power.feed()
-    return Primed(identity, session.journal, volume, drbg)
+    from recorder.primer import prime
+
+    return prime(identity, session.journal, volume, drbg)
 
 
-def _mount(session: "Session", identity: "Identity") -> Volume:
+def _mount(session: "Session", identity: "Identity") -> "Volume":
     """The card, and on it what a power cut left unfinished."""
+    from recorder.store.recovery import recover
+    from recorder.store.volume import Volume
+
     volume = Volume(card.open_card())
     recover(session.journal, volume, identity, session.indicator.step)
     session.volume = volume

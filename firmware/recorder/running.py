@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from recorder.capture import Capture
-    from recorder.primer import Primed
+    from recorder.seal.log import Log
+    from recorder.seal.page import Sealer
     from recorder.store.journal import Journal
+    from recorder.store.recording import RecordingFile
 
 # STOP reasons, FORMAT.md
 SWITCH = const(1)
@@ -53,6 +55,35 @@ _WARNINGS = (15, 10, 5)  # minutes left
 _PAGES_A_MINUTE = const(130)  # of speech, until this recording's own rate is known
 
 
+class Primed:
+    """A recording that has not begun: page 0, its log with checkpoint 0 signed, and the file with its space (primer.py)."""
+
+    def __init__(
+        self,
+        seq: int,
+        recording_id: bytes,
+        prev: bytes,
+        page: bytearray,
+        sealer: "Sealer",
+        log: "Log",
+        checkpoint: bytearray,
+        file: "RecordingFile",
+    ) -> None:
+        self.seq = seq
+        self.recording_id = recording_id
+        self.prev = prev
+        self.page = page
+        self.sealer = sealer
+        self.log = log
+        self.checkpoint = checkpoint
+        self.file = file
+
+    def forget(self) -> None:
+        """Throw it away unused."""
+        self.sealer.forget()
+        self.file.abandon()
+
+
 class Running:
     """One recording from the switch to its final note: `start`, `step` until `done`. A CardError ends it unfinished."""
 
@@ -60,8 +91,8 @@ class Running:
         self, primed: "Primed", capture: "Capture", journal: "Journal", meanwhile: "Callable[[], bool]"
     ) -> None:
         """`meanwhile` is called in every wait of the card: it takes sound and hears the person."""
-        self.seq = primed.header.seq
-        self.recording_id = primed.header.recording_id
+        self.seq = primed.seq
+        self.recording_id = primed.recording_id
         self.done = False
         self.stopping = False
         self.reason = 0  # STOP reason, once stopping
@@ -84,16 +115,15 @@ class Running:
         if primed is None:
             return
         self._primed = None  # its pages are 8 KiB
-        header = primed.header
         self._started = self._checkpointed = self._checked = clock.ticks_ms()
-        self._capture.begin(header.sealer)
+        self._capture.begin(primed.sealer)
         card.pump = self._meanwhile
-        self._journal.append(entries.OPEN, self.seq, header.recording_id + sha256(header.page) + header.prev)
+        self._journal.append(entries.OPEN, self.seq, self.recording_id + sha256(primed.page) + primed.prev)
         for event in events:
             self._queue.event(*event)
         self._say_battery()
         self._say_indicator()
-        self._file.begin(header.page, primed.checkpoint)
+        self._file.begin(primed.page, primed.checkpoint)
         self.pages = 2
 
     def mark(self, kind: int, time_us: int) -> None:

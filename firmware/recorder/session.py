@@ -17,7 +17,7 @@ from recorder.gestures import Gestures
 from recorder.hal import clock, entropy, power, switch, usb
 from recorder.indicator import Indicator
 from recorder.link.service import Link
-from recorder.running import Running
+from recorder.running import Primed, Running
 from recorder.seal import drbg, page  # noqa: F401 - their objects live on while it records
 from recorder.seal.wipe import wipe
 from recorder.store import identity as _identity  # noqa: F401
@@ -31,7 +31,6 @@ except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
     from recorder.nearby import Nearby
-    from recorder.primer import Primed
     from recorder.seal.drbg import Drbg
     from recorder.store.identity import Identity
     from recorder.store.volume import Volume
@@ -88,6 +87,7 @@ class Session:
         power.radio_off()
         power.fast(True)
         readiness.wake(self)
+        drop_idle_set()
         while True:
             power.feed()
             talking = self.step()
@@ -104,8 +104,11 @@ class Session:
         else:
             from recorder import waiting
 
+            primed = self.primed
             if waiting.turn(self) and self.primed is not None:
                 self._start(self.primed)
+            elif self.primed is not primed:
+                drop_idle_set()  # what made it takes the room that syncing needs
         talking = self.link.poll()
         self.indicator.step()
         return talking

@@ -74,7 +74,7 @@ def _make_ready(session: "Session") -> None:
     if not session.trouble:  # else its shape stays, undisturbed by each new try
         session.indicator.show(indicator.WAIT if switch.is_on() else indicator.OFF)
     try:
-        session.primed = readiness.prime(session)
+        session.primed = readiness.make_primed(session)
         if session.primed is not None:
             session.trouble = ""
     except CardError as error:
