@@ -56,7 +56,9 @@ def _world(
         assert recorder.run("4:on 12:mark 20:mark2 34:off", settle=3) == "done"
         (item,) = pairing.items(recorder, folder / "card")
         assert item.path is not None
+        _rig.staying = 1
         yield recorder, item.path.read_bytes()
+        _rig.staying = 0
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ class Radio:
         self._air = Air()
         self._computers: list[Bluez] = []
         self._buses: list[subprocess.Popen[bytes]] = []
+        self._recorders = 0
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -48,7 +49,11 @@ class Radio:
             bus.wait()
 
     async def _recorder(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Peripheral(self._air, reader, writer).run()
+        self._recorders += 1
+        try:
+            await Peripheral(self._air, reader, writer).run()
+        finally:
+            self._recorders -= 1
 
     async def _orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -90,6 +95,16 @@ class Radio:
         """What passed since the last time this was asked."""
         heard, self._air.heard = self._air.heard, Heard()
         return asdict(heard)
+
+    async def do_recorders(self) -> int:
+        """How many have power and a radio; one whose power went is counted until that is noticed."""
+        return self._recorders
+
+    async def do_forget(self) -> None:
+        """Whoever listened has heard nothing yet."""
+        self._air.heard = Heard()
+        self._air.advertised.clear()
+        self._air.packets.clear()
 
     async def do_lose(self) -> None:
         """Every connection is lost now."""

@@ -51,6 +51,7 @@ class Rig:
         self._orders.connect(str(self.folder / ORDER_SOCKET))
         self._answers = self._orders.makefile("rb")
         self.computers: list[str] = []
+        self.staying = 0  # recorders that whoever shares this rig keeps in it
         self.add_computer(mtu)
 
     @property
