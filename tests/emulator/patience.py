@@ -42,7 +42,7 @@ def main() -> None:
     sys.argv[:2] = ["earwitness"]
     from earwitness.cli import main as earwitness
 
-    earwitness()
+    sys.exit(earwitness())
 
 
 if __name__ == "__main__":

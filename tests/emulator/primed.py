@@ -94,11 +94,14 @@ def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -
     board = Board(uf2, files=files, card=card, sound=sound)
     board.boot()
     computer = Computer(folder / "computer")
+    identity = Identity.generate()
+    for name in ("config", "state", "library"):
+        (computer.home / name).mkdir(mode=0o700)
+    Keystore(computer.home / "config").save(identity, "file", recovery="declined")
     board.person.button(True)
-    computer.earwitness(board, "pair", "--keep", "file", "--no-passphrase", "--port", computer.port, seconds=60)
+    computer.earwitness(board, "pair", "--port", computer.port, seconds=60)
     board.person.button(False)
     board.run_until(lambda: state(board, computer) == "primed", _PRIME_S, "a primed recording")
-    identity = Keystore(computer.home / "config").load(lambda _: "")
     (record,) = DeviceStore(computer.home / "state").all()
     return board, computer, Owner(identity, record)
 
