@@ -28,6 +28,7 @@ TO_COMPUTER: Final = "031c2975-20ab-4741-a4a4-3117fa3468cb"
 _CONFIRM_EVERY: Final = 32  # notifications, a quarter of the recorder's window
 _LIFE_S: Final = 10.0  # and so often in any case: a recorder takes 30 s of silence for a program that is gone
 _CONNECT_S: Final = 15.0
+_CONNECT_TRIES: Final = 2  # the first may fail for reasons of the air
 _CLOSE_S: Final = 5.0
 _WRITE_S: Final = 10.0
 _OTHERS_S: Final = 1.0  # after the first recorder was found, others may still be heard
@@ -171,17 +172,22 @@ class BleTransport:
         self._unconfirmed = 0
         self._room = 20
         self._tasks: set[asyncio.Task[None]] = set()
-        try:
-            _loop.run(self._connect(), _CONNECT_S + 1)
-        except (BleakError, OSError, EOFError, KeyError, AssertionError) as error:
-            self.close()
-            raise NoDeviceError(
-                "The recorder was heard, but does not answer.", "Press its button, stay near, and try again."
-            ) from error
+        for tries_left in reversed(range(_CONNECT_TRIES)):
+            try:
+                _loop.run(self._connect(), _CONNECT_S + 1)
+                return
+            except (BleakError, OSError, EOFError, KeyError, AssertionError) as error:
+                with contextlib.suppress(BleakError, OSError, EOFError, AssertionError):
+                    _loop.run(self._disconnect(), _CLOSE_S)
+                if not tries_left:
+                    raise NoDeviceError(
+                        "The recorder was heard, but does not answer.", "Press its button, stay near, and try again."
+                    ) from error
 
     async def _connect(self) -> None:
         from bleak import BleakClient
 
+        self._lost = False
         client = BleakClient(self._near.device, disconnected_callback=self._on_lost, timeout=_CONNECT_S)
         self._client = client
         await client.connect()

@@ -19,6 +19,7 @@ from bumble import att, core
 from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, Variant
 from dbus_fast.aio import MessageBus
 
+from . import objects
 from .air import Air
 from .central import Central
 from .tree import OBJECT_MANAGER, PROPERTIES, Tree
@@ -29,13 +30,6 @@ _SERVICE1, _CHARACTERISTIC1 = "org.bluez.GattService1", "org.bluez.GattCharacter
 _DESCRIPTOR1 = "org.bluez.GattDescriptor1"
 _FORGET_S = 30.0  # a device that was only seen is forgotten
 _RSSI_EVERY_S = 0.3
-_PROPERTIES = (
-    (0x02, "read"),
-    (0x04, "write-without-response"),
-    (0x08, "write"),
-    (0x10, "notify"),
-    (0x20, "indicate"),
-)
 
 
 class BluezError(Exception):
@@ -44,36 +38,6 @@ class BluezError(Exception):
     def __init__(self, name: str, text: str) -> None:
         super().__init__(text)
         self.name = "org.bluez.Error." + name
-
-
-def _uuids(data: bytes) -> list[str]:
-    """Service UUIDs in advertising data."""
-    found: list[str] = []
-    at = 0
-    while at < len(data) and data[at]:
-        kind, value = data[at + 1], data[at + 2 : at + 1 + data[at]]
-        size = {0x02: 2, 0x03: 2, 0x06: 16, 0x07: 16}.get(kind, 0)
-        if size:
-            found += [_uuid_text(value[i : i + size]) for i in range(0, len(value) - size + 1, size)]
-        at += 1 + data[at]
-    return found
-
-
-def _name(data: bytes) -> str:
-    at = 0
-    while at < len(data) and data[at]:
-        if data[at + 1] in (0x08, 0x09):
-            return data[at + 2 : at + 1 + data[at]].decode("utf-8", "replace")
-        at += 1 + data[at]
-    return ""
-
-
-def _uuid_text(value: bytes) -> str:
-    return str(core.UUID.from_bytes(value).to_hex_str("-") if len(value) == 16 else _short(value)).lower()
-
-
-def _short(value: bytes) -> str:
-    return f"{int.from_bytes(value, 'little'):08x}-0000-1000-8000-00805f9b34fb"
 
 
 class Bluez:
@@ -121,20 +85,8 @@ class Bluez:
             self._tree.remove(ADAPTER)
             return
         if ADAPTER not in self._tree.objects:
-            self._tree.add(ADAPTER, {_ADAPTER1: self._adapter()})
+            self._tree.add(ADAPTER, {_ADAPTER1: objects.adapter(self.central.address)})
         self._tree.put(ADAPTER, _ADAPTER1, Powered=Variant("b", state == "on"))
-
-    def _adapter(self) -> dict[str, Variant]:
-        return {
-            "Address": Variant("s", self.central.address),
-            "AddressType": Variant("s", "public"),
-            "Name": Variant("s", "computer"),
-            "Alias": Variant("s", "computer"),
-            "Powered": Variant("b", True),
-            "Discovering": Variant("b", False),
-            "Roles": Variant("as", ["central", "peripheral"]),
-            "UUIDs": Variant("as", []),
-        }
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -223,7 +175,7 @@ class Bluez:
         self._tree.put(ADAPTER, _ADAPTER1, Discovering=Variant("b", bool(self._sessions)))
 
     def _advertised(self, address: str, kind: str, data: bytes, rssi: int) -> None:
-        uuids = _uuids(data)
+        uuids = objects.uuids_in(data)
         if not any(not wanted or set(wanted) & set(uuids) for wanted in self._sessions.values()):
             return
         path = ADAPTER + "/dev_" + address.replace(":", "_")
@@ -235,7 +187,7 @@ class Bluez:
                 self._told[path] = now
                 self._tree.put(path, _DEVICE1, RSSI=Variant("n", rssi), UUIDs=Variant("as", uuids))
             return
-        name = _name(data)
+        name = objects.name_in(data)
         properties = {
             "Address": Variant("s", address),
             "AddressType": Variant("s", kind),
@@ -282,46 +234,16 @@ class Bluez:
             return
         for service in services:
             below = f"{path}/service{service.handle:04x}"
-            self._tree.add(below, {_SERVICE1: self._service(path, service)})
+            self._tree.add(below, {_SERVICE1: objects.service(path, service.uuid)})
             for characteristic in service.characteristics:
                 at = f"{below}/char{characteristic.handle - 1:04x}"
                 self._handles[at] = (address, characteristic)
-                self._tree.add(at, {_CHARACTERISTIC1: self._characteristic(below, characteristic, mtu)})
+                self._tree.add(at, {_CHARACTERISTIC1: objects.characteristic(below, characteristic, mtu)})
                 for descriptor in characteristic.descriptors:
                     lowest = f"{at}/desc{descriptor.handle:04x}"
                     self._handles[lowest] = (address, descriptor)
-                    properties = {
-                        "UUID": Variant("s", _uuid_text(bytes(descriptor.type))),
-                        "Characteristic": Variant("o", at),
-                        "Flags": Variant("as", ["read", "write"]),
-                    }
-                    self._tree.add(lowest, {_DESCRIPTOR1: properties})
+                    self._tree.add(lowest, {_DESCRIPTOR1: objects.descriptor(at, descriptor)})
         self._tree.put(path, _DEVICE1, ServicesResolved=Variant("b", True))
-
-    @staticmethod
-    def _service(path: str, service: Any) -> dict[str, Variant]:
-        return {
-            "UUID": Variant("s", _uuid_text(bytes(service.uuid))),
-            "Primary": Variant("b", True),
-            "Device": Variant("o", path),
-            "Includes": Variant("ao", []),
-        }
-
-    @staticmethod
-    def _characteristic(service: str, characteristic: Any, mtu: int) -> dict[str, Variant]:
-        flags = [name for bit, name in _PROPERTIES if characteristic.properties & bit]
-        properties = {
-            "UUID": Variant("s", _uuid_text(bytes(characteristic.uuid))),
-            "Service": Variant("o", service),
-            "Flags": Variant("as", flags),
-            "MTU": Variant("q", mtu),
-        }
-        if "notify" in flags:
-            properties["Notifying"] = Variant("b", False)
-            properties["NotifyAcquired"] = Variant("b", False)
-        if "write-without-response" in flags:
-            properties["WriteAcquired"] = Variant("b", False)
-        return properties
 
     async def _Device1_Disconnect(self, message: Message) -> None:
         await self.central.disconnect(self._tree.get(message.path or "", _DEVICE1, "Address"))
