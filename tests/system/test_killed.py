@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 import soundfile
 
 from earwitness.errors import NoDeviceError
+from earwitness.fat32 import Fat32
 from earwitness.identity import Identity
 from earwitness.keystore import Keystore
 from earwitness.library import Library
@@ -26,7 +28,7 @@ from earwitness.verify import verify
 from tests.host.program import Sealer, environment, names, run, tone
 from tools.virtual.device import VirtualRecorder
 
-from .kit import RATE_HZ, READY_S, Paired, Samples, make_pairing
+from .kit import RATE_HZ, READY_S, Paired, Samples, make_pairing, speech
 
 PAGE = 4096
 WINDOW = 64 * PAGE  # LINK.md, "READ"
@@ -235,6 +237,93 @@ def test_a_recorder_that_dies_twice_in_a_sync_loses_nothing(paired: Paired, home
         assert whole(home, paired, _LONG_S) == [] and len(parts(home)) == 1
         full.run("0:wait", settle=READY_S)
     finished(home, paired, full.port, _LONG_S)
+
+
+@pytest.fixture
+def fresh(paired: Paired, tmp_path: Path) -> Iterator[Callable[[str], VirtualRecorder]]:
+    """Recorders with the short recording, each on a cable of its own, for what changes their cards."""
+    made: list[VirtualRecorder] = []
+
+    def make(name: str) -> VirtualRecorder:
+        state = tmp_path / name / "recorder"
+        one = paired.recorder(tmp_path / name, port="tcp:0", card_size=40 << 20)
+        for file in ("flash.bin", "card.img"):
+            shutil.copyfile(small / file, state / file)
+        one.run("0:wait", settle=READY_S)
+        made.append(one)
+        return one
+
+    small = tmp_path / "small" / "recorder"
+    with paired.recorder(tmp_path / "small", speech(_SHORT_S + 2), card_size=40 << 20) as first:
+        first.run(f"{READY_S}:on {READY_S + _SHORT_S}:off", settle=4)
+    yield make
+    for one in made:
+        one.close()
+
+
+def is_here(home: Path, paired: Paired) -> bool:
+    return len(whole(home, paired, _SHORT_S)) == 1
+
+
+def is_there(recorder: VirtualRecorder) -> bool:
+    """Whether the recording's pages are on the card, none missing."""
+    with recorder.card.open("rb") as file:
+        volume = Fat32(file)
+        found = [entry for entry in volume.files() if entry.name.upper() == "EW000001.EWR"]
+        return bool(found) and volume.read(found[0], 0, 5) == b"EWR1\x01"
+
+
+def freed(home: Path, paired: Paired, recorder: VirtualRecorder) -> None:
+    """A run that is left alone ends with one copy, here, whole, and none on the recorder."""
+    done = run(home, "sync", "--free", "--port", recorder.port, "--json")
+    assert done.returncode == 0, done.stderr
+    assert is_here(home, paired) and not is_there(recorder)
+    acts = [
+        json.loads(line)["act"] for line in next((home / "library").glob("*.custody.jsonl")).read_text().splitlines()
+    ]
+    assert acts.count("synced") == 1 and acts.count("receipt") <= 1 and acts.count("freed") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 13])
+def test_a_freeing_sync_killed_at_any_change_it_makes_loses_nothing(
+    paired: Paired, fresh: Callable[[str], VirtualRecorder], tmp_path: Path, step: int
+) -> None:
+    count, killed = step, True
+    while killed:
+        home, recorder = paired.computer(tmp_path / f"home{count}"), fresh(f"at{count}")
+        killed = killed_at(count, tmp_path / f"home{count}", home, "sync", "--free", "--port", recorder.port)
+        assert is_here(home, paired) or is_there(recorder), "at no moment there is none"
+        freed(home, paired, recorder)
+        recorder.close()
+        count += step
+    assert count > 14
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.parametrize(
+    "write", [3, 6, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 41) if n not in (3, 6))]
+)
+def test_a_recorder_whose_power_goes_at_a_write_of_freeing_loses_nothing(
+    paired: Paired, fresh: Callable[[str], VirtualRecorder], tmp_path: Path, write: int
+) -> None:
+    """Seed, receipt and freed mark in its flash, directory and allocation table on its card: the power goes in one of them."""
+    home, recorder = paired.computer(tmp_path / "home"), fresh("one")
+    recorder.power_off()
+    recorder.faults = {"cut_at_write": write, "faults_after_us": (READY_S + 1) * 1_000_000}
+    recorder.run("0:wait", settle=READY_S + 2)
+    with start(home, "sync", "--free", "--port", recorder.port) as process:
+        until(lambda: process.poll() is not None or not recorder.powered)
+        if process.poll() is None:
+            process.kill()  # it would wait for an answer: this cable does not go away with the recorder
+        process.communicate(timeout=60)
+    cut = not recorder.powered
+    assert cut or write > 6
+    assert is_here(home, paired) or is_there(recorder), "at no moment there is none"
+    if cut:
+        recorder.power_off()
+        recorder.run("0:wait", settle=READY_S)
+    freed(home, paired, recorder)
 
 
 @pytest.fixture(scope="module")
