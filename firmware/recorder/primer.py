@@ -7,7 +7,7 @@ from recorder.hal import power
 from recorder.running import Primed
 from recorder.seal.header import Header
 from recorder.seal.log import Log
-from recorder.seal.wipe import sweep
+from recorder.seal.sweeping import sweep
 from recorder.store.preparing import prepare
 
 try:

@@ -508,8 +508,9 @@ one.file.append(foreign)
 # A checkpoint over the forged leaf, signed with another key under this recorder's name
 tree_range = one.log._tree.range()
 from recorder.seal.merkle import Tree
+from recorder.seal.merkle_range import from_range
 from recorder.seal.ed25519 import sign
-tree = Tree.from_range(one.log.n, tree_range)
+tree = from_range(one.log.n, tree_range)
 listed = [bytes(one.log._leaves[at : at + 32]) for at in range(0, 32 * one.log.pending, 32)] + [bytes(leaf)]
 for each in listed:
     tree.append(each)

@@ -7,7 +7,7 @@ import binascii
 
 from micropython import const
 
-from . import chacha20poly1305, mac, wipe
+from . import chacha20poly1305, mac, sweeping, wipe
 from .hkdf import hkdf
 from .x25519 import public_key, x25519
 
@@ -51,7 +51,7 @@ def envelope(payload: "Bytes", recipients: "Sequence[bytes]", drbg: "Drbg") -> b
     """Encrypt 1 to 65536 bytes to every recipient (32-byte X25519 public keys): 102 + 98 n bytes more than the payload.
 
     Raises x25519.WeakKeyError for a recipient of small order. Takes about 0.4 s a recipient on the chip. Ends with
-    wipe.sweep(): afterwards the heap holds the payload where the caller keeps it, and nothing that opens the envelope.
+    sweeping.sweep(): afterwards the heap holds the payload where the caller keeps it, and nothing that opens the envelope.
     """
     if not 0 < len(payload) <= _CHUNK_BYTES or not recipients:
         raise ValueError("1 to 65536 bytes, at least one recipient")
@@ -72,4 +72,4 @@ def envelope(payload: "Bytes", recipients: "Sequence[bytes]", drbg: "Drbg") -> b
         return head + b" " + _base64(tag) + b"\n" + bytes(nonce) + sealed
     finally:
         wipe.wipe(file_key)
-        wipe.sweep()
+        sweeping.sweep()

@@ -1,6 +1,6 @@
 """ChaCha20-Poly1305 (RFC 8439), sealing only: for key envelopes, a few hundred bytes at most.
 
-Poly1305 works on big integers, whose remains stay in the freed heap: end with `wipe.sweep` where that matters.
+Poly1305 works on big integers, whose remains stay in the freed heap: end with `sweeping.sweep` where that matters.
 """
 
 import struct

@@ -3,7 +3,7 @@
 MicroPython's collector frees blocks without clearing them, so a key that was "deleted" is still readable in RAM. What
 the RAM holds must open nothing that was recorded before; therefore every key, digest, pad and cipher context is
 overwritten in place when it is done with (`wipe`, `wipe_context`). Code that cannot do that, because it computes with
-big integers, ends with `sweep`, which overwrites all of the free heap.
+big integers, ends with `sweep` (sweeping.py), which overwrites all of the free heap.
 
 Proof: tests/firmware/test_wipe.py dumps the whole heap after a hundred pages and searches it for every earlier key, plain
 and in the shapes in which hash and cipher contexts hold them; the same search finds the keys of a careless twin.
@@ -73,32 +73,3 @@ def learn_context(make: "Callable[[], Any]") -> int:
 def wipe_context(context: "Any") -> None:
     """Overwrite a hash or cipher object of a learned type. It may not be used afterwards. KeyError for other types."""
     _zero(id(context) + HEAD_BYTES, _context_bytes[type(context)] - HEAD_BYTES)
-
-
-def sweep() -> None:
-    """Overwrite all of the free heap: collect, then allocate zeroed blocks until none is left, then collect again.
-
-    For idle moments (tens of ms on the chip). What is referenced still, or seems to be from the stack, stays.
-    """
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()  # nothing is reclaimed meanwhile, so nothing needs to be held
-    try:
-        for size in (16384, 2048, 256, 64):
-            try:
-                while True:
-                    bytearray(size)
-            except MemoryError:
-                pass
-        try:
-            while True:
-                _pair = (
-                    collecting,
-                    collecting,
-                )  # fills the smallest block: 16 bytes on the chip, 32 on 64-bit machines
-        except MemoryError:
-            pass
-    finally:
-        if collecting:
-            gc.enable()
-        gc.collect()

@@ -24,7 +24,8 @@ from recorder.hal import power
 from recorder.seal import checkpoint, checkpoint_fields, note
 from recorder.seal.ed25519 import Signing
 from recorder.seal.mac import equal, hmac_into, sha256
-from recorder.seal.merkle import Tree, empty_root
+from recorder.seal.merkle import Tree
+from recorder.seal.merkle_range import from_range
 from recorder.seal.page import AUDIO, CHECKPOINT, HEADER, MAGIC, SUITE, device_tag_key
 from recorder.seal.wipe import wipe
 from recorder.store.journal import FINAL
@@ -149,7 +150,7 @@ class _Recovery:
             if not self._seen and self._head(0, PAGE_BYTES)[0] == HEADER and sha256(self._page) != header_hash:
                 self._write(0, bytearray(PAGE_BYTES))
             state = "lost"
-        final = self._sign(n, self._tree.root() if n else empty_root(), state, self._seen)
+        final = self._sign(n, self._tree.root(), state, self._seen)
         # Before the card: a note that went to the card alone could be made twice, and two for one number are a forgery.
         journal.append(FINAL, self._seq, final)
         if n:
@@ -279,7 +280,7 @@ class _Recovery:
         if fields is None:
             return None
         try:
-            tree = Tree.from_range(fields.p, fields.range)
+            tree = from_range(fields.p, fields.range)
         except FormatError:
             return None
         for leaf in fields.leaves:
@@ -303,7 +304,7 @@ class _Recovery:
         if fields is None or fields.note != final:
             return False
         try:
-            tree = Tree.from_range(fields.p, fields.range)
+            tree = from_range(fields.p, fields.range)
         except FormatError:
             return False
         for leaf in fields.leaves:
@@ -322,8 +323,8 @@ class _Recovery:
     # --- the tree --------------------------------------------------------------------------------------------------
 
     def _start(self, fields: "checkpoint_fields.Fields") -> None:
-        self._base = Tree.from_range(fields.p, fields.range)
-        self._tree = Tree.from_range(fields.p, fields.range)
+        self._base = from_range(fields.p, fields.range)
+        self._tree = from_range(fields.p, fields.range)
         # A later tree that this recorder signed contains the one that the journal knows: it only ever adds leaves.
         self._same = self._same or fields.p > self._seen
         self._compare()
@@ -382,7 +383,7 @@ class _Recovery:
             # More than 96 are open only where a checkpoint is damaged; then the last 96 are listed.
             upto = max(self._covered + _LEAVES, n - _LATE_LEAVES)
             self._advance(upto - _LEAVES)
-            tree = Tree.from_range(self._base.size, self._base.range())
+            tree = from_range(self._base.size, self._base.range())
             for leaf in self._held[:_LEAVES]:
                 tree.append(leaf)
             signed = self._sign(upto, tree.root(), "running", None)
