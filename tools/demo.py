@@ -86,6 +86,7 @@ class Story:
 
     out: Path
     quiet: bool
+    via: str = "usb"  # or ble
     recordings: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     masters: list[str] = field(default_factory=list)
@@ -177,9 +178,9 @@ def _cut(story: Story, recorder: VirtualRecorder, seconds: float) -> float:
     return at
 
 
-def _sync(story: Story, recorder: VirtualRecorder, via: str) -> None:
+def _sync(story: Story, recorder: VirtualRecorder) -> None:
     story.chapter("4. Sync")
-    if via == "ble":
+    if story.via == "ble":
         story.say("The recorder's button is pressed: for one minute it can be found. Over Bluetooth the marked minutes")
         story.say("come first; all of it comes if asked.")
         recorder.play("0:mark")
@@ -346,9 +347,9 @@ def tell(out: Path, source: Path, *, as_json: bool, keep: bool, via: str = "usb"
         out.mkdir(parents=True, exist_ok=True)
         (out / _MARKER).write_text(_MARKED)
         _clear(out)
-        story = Story(out, as_json)
+        story = Story(out, as_json, via)
         try:
-            _tell(story, source, tape, seconds, via)
+            _tell(story, source, tape, seconds)
         except BaseException:
             if not keep:
                 _give_up(out, is_new)
@@ -360,14 +361,14 @@ def tell(out: Path, source: Path, *, as_json: bool, keep: bool, via: str = "usb"
     return story
 
 
-def _tell(story: Story, source: Path, tape: Path, seconds: float, via: str) -> None:
+def _tell(story: Story, source: Path, tape: Path, seconds: float) -> None:
     from tools.virtual.device import VirtualRecorder
 
     story.say(f"The microphone hears {source.name}, {seconds:.1f} s. Everything goes to {story.out}.")
     story.say("After $ stands what a person would type.")
     with contextlib.ExitStack() as stack:
         settings = {}
-        if via == "ble":
+        if story.via == "ble":
             from tools.virtual.ble.rig import Rig
 
             rig = stack.enter_context(Rig())
@@ -377,7 +378,7 @@ def _tell(story: Story, source: Path, tape: Path, seconds: float, via: str) -> N
         _pair(story, recorder)
         _record(story, recorder, seconds - 1)
         _cut(story, recorder, seconds)
-        _sync(story, recorder, via)
+        _sync(story, recorder)
         _verify(story)
         _export(story, recorder, tape)
     _tamper(story)
