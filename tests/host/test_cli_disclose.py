@@ -170,7 +170,7 @@ def test_what_is_no_excerpt_says_so(stranger: Path, tmp_path: Path) -> None:
     (tmp_path / "no.ewd").write_bytes(b"nothing")
     for command in (["verify"], ["show"], ["export", "-o", str(tmp_path / "y.wav")]):
         done = run(stranger, command[0], str(tmp_path / "no.ewd"), *command[1:])
-        assert done.returncode == 14 and "not an Earwitness excerpt" in done.stderr
+        assert done.returncode == 14 and "not an Earwitness excerpt" in done.stderr + done.stdout
     assert run(stranger, "verify", str(tmp_path / "gone.ewd")).returncode == 2
 
 
