@@ -349,7 +349,7 @@ def test_several_faults_are_found_at_once(paired: Paired, tmp_path: Path, home: 
     with paired.recorder(tmp_path, speech(5), port="tcp:0", settings=settings) as recorder:
         recorder.run("0:dark 0:numb 0:battery=3000 3:hold", settle=READY_S)
         found = verdicts(recorder)
-    bad = {"microphone", "card", "radio", "light", "motor", "battery"}
+    bad = {"microphone", "card", "light", "motor", "battery"}  # the press switched the radio on: it is not tried then
     assert {name for name, verdict in found.items() if verdict == "bad"} == bad and found["button"] == "care"
 
 
