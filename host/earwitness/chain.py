@@ -108,21 +108,24 @@ def in_sequence(chain: Chain | None, header: Header, final: Note | None) -> Answ
     after = chain.recordings.get(seq + 1, frozenset())
     if final and any(prev != final.hash for _, prev in after):
         return _conflict(f"Recording {seq + 1} of this device does not follow this recording.")
-    details = [_neighbour(chain, seq - 1, bool(before)) if seq > 1 else "this is the first recording of the device"]
+    details = [_neighbour(chain, header.device, seq - 1, bool(before)) if seq > 1 else "this is the first recording of the device"]
     last = not after and (chain.newest is None or chain.newest <= seq)
     if last:
         details.append("the device says that it is its newest" if chain.fresh else "it is the last that is known")
     else:
-        details.append(_neighbour(chain, seq + 1, bool(after)))
+        details.append(_neighbour(chain, header.device, seq + 1, bool(after)))
     missing = any("missing" in detail for detail in details)
     words = f"Number {seq} of its device: {'; '.join(details)}."
     return Answer("neighbour missing" if missing else "in sequence", not missing, words, tuple(details))
 
 
-def _neighbour(chain: Chain, seq: int, proven: bool) -> str:
+def _neighbour(chain: Chain, device: bytes, seq: int, proven: bool) -> str:
+    ends = chain.finals_of(seq, device)
     if proven and seq in chain.recordings:
         return f"recording {seq} is here"
-    if proven or seq in chain.freed:
+    if any(end.state == note.LOST for end in ends):
+        return f"recording {seq} was lost with its card, and the recorder signed that it is gone"
+    if proven or ends or seq in chain.freed:
         return f"recording {seq} was freed on the device; its signed end is known"
     if seq in chain.recordings:
         return f"recording {seq} is here, but not its end"

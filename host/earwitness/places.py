@@ -12,6 +12,7 @@ from typing import Final
 
 _APP = "earwitness"
 EXCERPT_SUFFIX: Final = ".ewd"
+ENDS: Final = "ends"  # in the library: final notes of recordings that are on no card any more
 
 
 def home_override() -> Path | None:

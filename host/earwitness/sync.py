@@ -32,6 +32,7 @@ from earwitness.intake import take
 from earwitness.link.client import ClockSet, Page, Recorder
 from earwitness.link.messages import ELSEWHERE, FREED, LOST, OPEN, PAGE_BYTES, Recording, Status
 from earwitness.part import Part, part_path
+from earwitness.places import ENDS
 from earwitness.settled import Settled
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ NEW, PRESENT, UNOPENED, DAMAGED, SKIPPED, FAILED, GONE = (
     "failed",
     "gone",
 )
-ENDS: Final = "ends"  # folder of final notes whose recordings are on no card any more
 _TELL_EVERY_PAGES: Final = 16
 _GONE_WORDS: Final = {
     FREED: "freed on the recorder",

@@ -31,7 +31,8 @@ from earwitness.link.messages import ELSEWHERE, FINAL, FREED, Recording
 from earwitness.link.transport import open_port
 from earwitness.note import parse
 from earwitness.pairing import change_recipients
-from earwitness.sync import ENDS, SyncReport, sync
+from earwitness.places import ENDS
+from earwitness.sync import SyncReport, sync
 from earwitness.verify import verify
 from tests.host.program import run
 from tools.virtual.device import VirtualRecorder
@@ -119,10 +120,15 @@ def test_what_was_synced_is_freed_on_demand_and_its_end_stays_provable(
         assert verdict.exit_code == 0 and verdict.final_note == note.text
         acts = [json.loads(line)["act"] for line in path.with_suffix(".custody.jsonl").read_text().splitlines()]
         assert [act for act in acts if act != "clock compared"] == ["synced", "receipt", "freed"]
+    # what was freed is known even where the copy here is gone
+    sorted((home / "library").glob("*.ewr"))[0].unlink()
+    shown = run(home, "show", "2").stdout
+    assert "recording 1 was freed on the device; its signed end is known" in shown
     # numbers go on behind what was freed, and the next recording follows it
     recorder.run("1:on 3:off", settle=3)
     assert [item.seq for item in listed(recorder) if item.state == FINAL] == [3]
     third_recording = synced(recorder, paired).items[-1]
+    assert "in sequence" in run(home, "show", "3").stdout
     assert third_recording.verdict is not None and third_recording.verdict.prev == notes[1].hash
 
 

@@ -285,19 +285,23 @@ def freed(home: Path, paired: Paired, recorder: VirtualRecorder) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 13])
+@pytest.mark.parametrize(
+    "counts", [(6, 10), pytest.param(tuple(range(1, 60)), marks=pytest.mark.long)], ids=["two", "all"]
+)
 def test_a_freeing_sync_killed_at_any_change_it_makes_loses_nothing(
-    paired: Paired, fresh: Callable[[str], VirtualRecorder], tmp_path: Path, step: int
+    paired: Paired, fresh: Callable[[str], VirtualRecorder], tmp_path: Path, counts: tuple[int, ...]
 ) -> None:
-    count, killed = step, True
-    while killed:
+    done = 0
+    for count in counts:
         home, recorder = paired.computer(tmp_path / f"home{count}"), fresh(f"at{count}")
         killed = killed_at(count, tmp_path / f"home{count}", home, "sync", "--free", "--port", recorder.port)
         assert is_here(home, paired) or is_there(recorder), "at no moment there is none"
         freed(home, paired, recorder)
         recorder.close()
-        count += step
-    assert count > 14
+        if not killed:
+            break
+        done += 1
+    assert done == 2 or 10 <= done < 59
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")

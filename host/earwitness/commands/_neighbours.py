@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from earwitness import places
 from earwitness.library import Entry, read_header
+from earwitness.link.messages import short_key
 from earwitness.places import EXCERPT_SUFFIX
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Neighbours:
             seen = [(_second_page(path), _last_note(path)) for path in paths]
             found = (signed_head(second, last, bytes.fromhex(device), number) for second, last in seen)
             heads = frozenset(head for head in found if head)
-            notes = frozenset(last for _, last in seen if last)
+            notes = frozenset(last for _, last in seen if last) | _kept_end(device, number)
             if heads:
                 recordings[number] = heads
             if notes:
@@ -57,6 +59,15 @@ class Neighbours:
             return Chain(recordings, finals), None
         newest, told = record.newest or None, bytes.fromhex(record.newest_hash) or None
         return Chain(recordings, finals, newest=newest, newest_hash=told), record.public
+
+
+def _kept_end(device: str, seq: int) -> frozenset[bytes]:
+    """The final note that the recorder told at a sync of a recording which is on no card any more."""
+    try:
+        name = f"{short_key(bytes.fromhex(device))}-{seq:06d}.note"
+        return frozenset((places.library_dir().joinpath(places.ENDS, name).read_bytes(),))
+    except OSError:
+        return frozenset()
 
 
 def _second_page(path: Path) -> bytes:
