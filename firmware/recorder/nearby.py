@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _INVITED_MS = const(60_000)
 _STRANGER_MS = const(5000)  # LINK.md "Limits": who has not proved himself by then is thrown out
 _TURNS = const(16)  # pieces of work in one step: a window is not to be held up by the main loop
+_TURNS_MS = const(100)  # nor the main loop by a computer that asks and does not take
 _QUIET_MS = const(30_000)  # a computer may keep a connection whose program is gone: end it, so that another can begin
 
 
@@ -49,6 +50,8 @@ class Nearby:
     def step(self) -> bool:
         """One piece of work; True if there was any."""
         if ble.accept():
+            if self.link is not None:
+                self.link.close()  # of a connection whose end nobody saw
             self.link = Link(self._host, ble, cable=False)
             self._known = clock.ticks_ms()
         link = self.link
@@ -61,10 +64,13 @@ class Nearby:
             self.link = None
             return True
         worked = False
+        began = clock.ticks_ms()
         for _ in range(_TURNS):
             if not link.poll():
                 break
             worked = True
+            if clock.since_ms(began) >= _TURNS_MS:
+                break
         if link.is_open:
             self._known = clock.ticks_ms()
         if clock.since_ms(self._known) >= _STRANGER_MS or ble.quiet_ms() >= _QUIET_MS:

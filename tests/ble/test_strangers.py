@@ -155,3 +155,24 @@ def test_a_computer_that_has_nothing_to_say_gives_signs_of_life(
             device.order("skip", 20_000)
             time.sleep(0.7)
         recorder.identify()
+
+
+def test_who_confirms_nothing_does_not_hold_the_recorder_up(start: Callable[..., Device]) -> None:
+    """A recording is to start at once, whoever is near: a stranger fills the window, leaves it full and goes on asking."""
+
+    class Silent(ble.BleTransport):
+        def _on_data(self, _sender: object, data: bytearray) -> None:
+            pass  # confirms nothing, now or with the next write
+
+    device = start(link_secret=SECRET.hex())
+    (near,) = ble.find(10)
+    stranger = Silent(near)
+    slowest = 0.0
+    stranger.write(b"".join(frames.encode(messages.HELLO, one, b"EWLK\x01\x01")[1:] for one in range(146)))
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        began = time.monotonic()
+        device.order("heap")
+        slowest = max(slowest, time.monotonic() - began)
+    stranger.close()
+    assert slowest < 1, slowest

@@ -92,6 +92,7 @@ class Link:
         self._state = _FRESH
         self._since = self._heard = 0
         self._versions = b""
+        self._whose: "Any" = None  # the identity that an open session was proved to
         self._receiver = frames.Receiver()
         self._chunk = bytearray(_CHUNK_BYTES)
         self._at = self._end = 0
@@ -164,7 +165,7 @@ class Link:
             self._flush()
 
     def _flush(self) -> None:
-        """One write of what is left to send. While recording no second try is made."""
+        """One write of what is left to send. No second try is made while recording, nor for a stranger in the air."""
         out = self._out
         if out is None:
             return
@@ -172,7 +173,10 @@ class Link:
         self._out_at += taken
         self._stalls = 0 if taken else self._stalls + 1
         if self._out_at < self._out_end:
-            if self._stalls <= _PATIENCE and not self.host.is_recording():
+            if (
+                self._stalls <= (_PATIENCE if self.cable or self._state == _OPEN else 0)
+                and not self.host.is_recording()
+            ):
                 return
             self.dead = True
         self._out = None
@@ -229,6 +233,8 @@ class Link:
         if kind == _HELLO:
             self._hello(request, payload)
         elif kind == _SEALED:
+            if self._state == _OPEN and self.host.identity is not self._whose:
+                self.close()  # it belongs to nobody, or to somebody else, since
             text = self.channel.unseal(frame, count)  # None, too, unless the session is open
             if text is not None:
                 self._command(request, text[0], text[1:])
@@ -271,6 +277,7 @@ class Link:
         if self.channel.prove(secret, proof, memoryview(self.raw)[_AT : _AT + 32]) and identity is not None:
             self.reply(request, _PROVE | _ANSWER, 32)
             self._state = _OPEN
+            self._whose = identity
         else:
             self.close()
             self.refuse(request, _DENIED, "denied")
