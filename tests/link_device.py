@@ -73,7 +73,9 @@ class Device:
         return [line for line in self.calls if line["call"] == name]
 
     def stop(self) -> None:
-        """End it; a traceback of the recorder fails the test."""
+        """End it; a traceback of the recorder fails the test. A second time does nothing."""
+        if self._process.stdin is None or self._process.stdin.closed:
+            return
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:

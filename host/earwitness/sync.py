@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from earwitness import beacon
+from earwitness.atomic import sync_folder
 from earwitness.container import Container
 from earwitness.dating import Comparison
 from earwitness.devices import DeviceRecord, DeviceStore
@@ -99,6 +100,7 @@ class SyncReport:
     clock: ClockSet | None = None
     freed: list[Freed] = field(default_factory=list)  # what was to be freed, if that was asked for
     minutes: list[Minute] = field(default_factory=list)  # that came ahead of their recordings
+    whole: bool = True  # whole recordings were asked for, not the marked minutes alone
 
     @property
     def ok(self) -> bool:
@@ -213,7 +215,7 @@ def sync(
 
         freed = free(recorder, record, library, listed, identity, held, tell)
     marked_minutes.settle(library)
-    return SyncReport(items, status, clock, freed, minutes)
+    return SyncReport(items, status, clock, freed, minutes, whole)
 
 
 def _learn_settings(recorder: Recorder, record: DeviceRecord, store: DeviceStore) -> None:
@@ -398,14 +400,3 @@ def _check(
     if verdict.intact.ok is False or verdict.by.ok is False:
         outcome = DAMAGED
     return verdict, outcome
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

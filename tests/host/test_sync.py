@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,70 @@ def test_a_higher_status_is_remembered(start: Callable[..., Device], library: Li
     run(start({}, newest=5, hash="cd" * 32), library, store)
     (record,) = store.all()
     assert (record.newest, record.newest_hash) == (5, "cd" * 32)
+
+
+@pytest.mark.parametrize(
+    ("direction", "step"),
+    [("back", 13), ("out", 5), *(pytest.param(way, 1, marks=pytest.mark.long) for way in ("back", "out"))],
+)
+def test_a_sync_that_frees_survives_the_loss_of_any_frame_and_repeats_at_most_a_window(
+    start: Callable[..., Device],
+    store: DeviceStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    direction: str,
+    step: int,
+) -> None:
+    """Each frame of a whole session lost in turn; what comes home is the same, and it is freed only then."""
+    data = RECORDINGS[1]
+    monkeypatch.setattr("earwitness.link.client._FREE_TIMEOUT_S", 0.3)
+    final = data[-4096:][34 : 34 + int.from_bytes(data[-4096:][32:34], "little")]
+    note_hash = sha256(final).hexdigest()
+
+    def once(lost: int) -> int:
+        device = start({1: data}, item1={"hash": note_hash})
+        cable = Meddler(device.url, **{direction: lambda number, raw: b"" if number == lost else raw})
+        own = Library(tmp_path / f"library{lost}")
+        try:
+            with Recorder(cable, timeout=0.15, tries=4) as recorder:
+                recorder.authenticate(SECRET, device.public)
+                report = sync(recorder, record_of(device), own, store, identity=OWNER, free_synced=True)
+        finally:
+            own.close()
+        assert [item.outcome for item in report.items] == [NEW] and [item.reason for item in report.freed] == [""]
+        assert report.items[0].path is not None and report.items[0].path.read_bytes() == data
+        assert device.called("free") and device.called("receipt")
+        pages = sum(len(raw) > 4000 for raw in cable.received)
+        assert pages <= len(data) // 4096 + 64
+        device.stop()
+        return len(cable.sent if direction == "out" else cable.received)
+
+    total = once(-1)
+    for lost in range(0, total, step):
+        once(lost)
+
+
+def test_what_is_damaged_on_the_recorder_is_not_read_from_end_to_end_at_each_sync(
+    start: Callable[..., Device], library: Library, store: DeviceStore
+) -> None:
+    def pages(again: bool = False, **how: Any) -> tuple[str, int]:
+        device = start({1: RECORDINGS[1]}, **how)
+        cable = Meddler(device.url)
+        with Recorder(cable, timeout=0.5) as recorder:
+            recorder.authenticate(SECRET, device.public)
+            (item,) = sync(recorder, record_of(device), library, store, identity=OWNER, again=again).items
+        return item.outcome, sum(len(raw) > 4000 for raw in cable.received)
+
+    whole = len(RECORDINGS[1]) // 4096
+    bad = {"item1": {"bad": [40]}}
+    assert pages(**bad) == (DAMAGED, whole - 1)
+    for _ in range(2):
+        outcome, read = pages(**bad)
+        assert outcome == PRESENT and read < 10, "the damaged page and what no leaf is"
+    assert pages(again=True, **bad)[1] == whole - 1
+    outcome, read = pages()
+    assert outcome == NEW and whole < read < whole + 10, "as soon as it can be read, all of it is"
+    assert pages() == (PRESENT, 0)
 
 
 def test_connect_finds_the_right_secret_among_several(

@@ -216,6 +216,19 @@ def test_another_card_frees_nothing_and_says_where_recordings_are_not(
     assert [item.state for item in listed(recorder)] == [FINAL, FINAL]
 
 
+def test_a_recording_that_was_lost_with_its_card_is_accounted_for(paired: Paired, tmp_path: Path, home: Path) -> None:
+    from tools.virtual.fat import make_card
+
+    with paired.recorder(tmp_path, speech(10), port="tcp:0", card_size=40 << 20) as recorder:
+        recorder.run(f"{READY_S}:on {READY_S + 2}:cut {READY_S + 3}:off")
+        recorder.card.unlink()
+        make_card(recorder.card, 40 << 20)
+        recorder.run(f"{READY_S}:on {READY_S + 2}:off", settle=3)
+        report = synced(recorder, paired)
+    assert [item.outcome for item in report.items] == ["gone", "new"] and "lost with its card" in report.items[0].reason
+    assert "recording 1 was lost with its card, and the recorder signed" in run(home, "show", "2").stdout
+
+
 # ---- settings
 
 

@@ -272,7 +272,7 @@ def _tell(library: Library, report: link.SyncReport) -> None:
         )
     lines += [_in_words(minute) for minute in report.minutes]
     present = sum(item.outcome == "present" for item in report.items)
-    if not lines and not report.items and report.status is not None:
+    if not lines and not report.whole:
         console.say("Nothing new is marked. Whole recordings come over the cable, or with --all.")
     elif not lines:
         console.say(f"Nothing new: {counted(present, 'recording')} {'are' if present != 1 else 'is'} here already.")
