@@ -51,7 +51,8 @@ def _hidden(path: Path) -> Path:
     return hidden
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable, where the system can."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -106,7 +107,7 @@ def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Itera
             _give_name(file.fileno(), named)
         file.close()
         named.replace(path)
-        _sync_folder(folder)
+        sync_folder(folder)
     except BaseException:
         file.close()
         if named is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from earwitness.atomic import sync_folder
 from earwitness.errors import EarwitnessError, KeyMissingError, NoDeviceError
 from earwitness.link.messages import FINAL, FREED, LOST, Recording, b64, receipt_text, short_key
 from earwitness.note import parse
@@ -128,14 +129,17 @@ def verify_here(entry: Entry, record: DeviceRecord, identity: Identity | None) -
 
     if identity is None:
         raise _NotYet("your key is not at hand, so nobody can tell whether the copy here opens")
-    with entry.path.open("rb+") as file:
-        os.fsync(file.fileno())
-        with contextlib.suppress(OSError, AttributeError):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     try:
+        with entry.path.open("rb+") as file:
+            os.fsync(file.fileno())
+            with contextlib.suppress(OSError, AttributeError):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        sync_folder(entry.path.parent)  # a run may have been cut off between giving the file its name and this
         return verify(entry.path, identity, pinned=record.public, decode=True)
     except KeyMissingError as error:
         raise _NotYet("your key does not open the copy here") from error
+    except OSError as error:
+        raise _NotYet(f"the copy here cannot be read: {error.strerror}") from error
 
 
 def vouched(verdict: Verdict, recording: Recording) -> bytes:

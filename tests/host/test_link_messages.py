@@ -16,6 +16,7 @@ from earwitness import note as signed_note
 from earwitness.devices import DeviceRecord, advance
 from earwitness.errors import EarwitnessError, FormatError, IntegrityError
 from earwitness.link import frames, messages
+from earwitness.link.client import Recorder
 
 SEED = bytes(range(7, 39))
 PUBLIC = sealed_recording.public_key(SEED)
@@ -137,9 +138,9 @@ def test_no_answer_breaks_the_parsers(data: bytes, dressed: bool) -> None:
             parse()
 
 
-def entry(seq: int, marks: int = 0, said: int | None = None) -> bytes:
+def entry(seq: int, marks: int = 0, said: int | None = None, pages: int = 5) -> bytes:
     count = marks if said is None else said
-    return struct.pack("<Q16sIBH", seq, bytes(16), 5, 1, count) + bytes(4 * marks)
+    return struct.pack("<Q16sIBH", seq, bytes(16), pages, 1, count) + bytes(4 * marks)
 
 
 @pytest.mark.parametrize(
@@ -157,11 +158,28 @@ def entry(seq: int, marks: int = 0, said: int | None = None) -> bytes:
         b"\x00\x01" + entry(1, 1, said=2),
         b"\x00\x01" + entry(1, 2, said=1),
         b"\x00\x01" + entry(1, 0, said=65535),
+        b"\x00\x01" + entry(1, pages=0xFFFFFFFF),  # 16 TiB: no card holds such a file
     ],
 )
 def test_lists_that_lie_are_refused(payload: bytes) -> None:
     with pytest.raises(FormatError):
         messages.parse_list(payload, 0)
+
+
+class _Endless(Recorder):
+    """A recorder that always has more."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _command(self, command: int, payload: bytes = b"", **_: object) -> bytes:  # type: ignore[override]
+        (after,) = struct.unpack("<Q", payload)
+        return b"\x01\xff" + b"".join(entry(after + one) for one in range(1, 256))
+
+
+def test_a_list_that_does_not_end_is_refused() -> None:
+    with pytest.raises(FormatError, match="does not end"):
+        _Endless().list()
 
 
 @pytest.mark.parametrize(

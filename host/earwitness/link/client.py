@@ -24,6 +24,7 @@ from earwitness.link.conversation import (
 from earwitness.link.messages import PAGE_BYTES, WINDOW_PAGES, Recording, Status
 
 _CLOCK_PROBES: Final = 4
+_MOST_RECORDINGS: Final = 65_536  # a folder of FAT32 holds no more files
 _PAIR_TIMEOUT_S: Final = 15.0  # keys, flash and a signature, on the chip
 _SELFTEST_TIMEOUT_S: Final = 20.0
 _FREE_TIMEOUT_S: Final = 20.0  # giving a long file's space back walks its chain
@@ -164,6 +165,11 @@ class Recorder(Conversation):
             payload = self._command(messages.LIST, struct.pack("<Q", after))
             entries, more = messages.parse_list(payload, after)
             found += entries
+            if len(found) > _MOST_RECORDINGS:
+                raise FormatError(
+                    "The recorder's list does not end.",
+                    "Do not use it. If it looks like yours, somebody may have exchanged it.",
+                )
             if entries:
                 after = entries[-1].seq
         return found
