@@ -108,7 +108,11 @@ def in_sequence(chain: Chain | None, header: Header, final: Note | None) -> Answ
     after = chain.recordings.get(seq + 1, frozenset())
     if final and any(prev != final.hash for _, prev in after):
         return _conflict(f"Recording {seq + 1} of this device does not follow this recording.")
-    details = [_neighbour(chain, header.device, seq - 1, bool(before)) if seq > 1 else "this is the first recording of the device"]
+    details = [
+        _neighbour(chain, header.device, seq - 1, bool(before))
+        if seq > 1
+        else "this is the first recording of the device"
+    ]
     last = not after and (chain.newest is None or chain.newest <= seq)
     if last:
         details.append("the device says that it is its newest" if chain.fresh else "it is the last that is known")

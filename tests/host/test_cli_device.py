@@ -11,9 +11,12 @@ import pytest
 
 import sealed_recording
 from earwitness.commands.status import in_words
+from earwitness.commands.unpair import _press
+from earwitness.devices import DeviceStore
 from earwitness.identity import Identity, recipient_bytes
 from earwitness.keystore import Keystore
-from link_device import SEED, Device
+from earwitness.link.client import Recorder
+from link_device import SEED, Device, Meddler
 from tests.host.program import run
 
 DECLINE = "decline\nI accept that a lost key loses every recording\n"
@@ -172,6 +175,52 @@ def test_unpair_frees_the_recorder_and_keeps_its_key_and_ours(home: Path, start:
     assert device.called("unpair")
     assert json.loads(run(home, "devices", "--json").stdout)["paired"] == []
     assert run(home, "key", "show-public").returncode == 0, "the key stays"
+
+
+def test_an_answer_to_unpair_that_is_lost_does_not_leave_a_recorder_that_nobody_owns_and_this_computer_keeps(
+    home: Path, start: Callable[..., Device]
+) -> None:
+    device = start(button=1)
+    pair(home, device, "--name", "Kitchen")
+    (record,) = DeviceStore(home / "state").active()
+    cable = Meddler(device.url, back=lambda number, data: b"" if number == 3 else data)  # after HELLO, CHALLENGE, PROVE
+    with Recorder(cable, timeout=0.2, tries=2) as link:
+        link.authenticate(record.secret, record.public)
+        _press(link, record)
+    assert len(device.called("unpair")) == 1
+
+
+def test_settings_are_changed_and_shown(home: Path, start: Callable[..., Device]) -> None:
+    device, second = start(button=1), Identity.generate()
+    pair(home, device, "--name", "Kitchen")
+    shown = run(home, "settings", "--port", device.url, "--light", "90", "--name", "Office", "--json")
+    assert json.loads(shown.stdout) | {"device": ""} == {
+        "name": "Office",
+        "device": "",
+        "light": 90,
+        "recipients": [run(home, "key", "show-public").stdout.strip()],
+    }
+    done = run(home, "settings", "--recorder", "Office", "--port", device.url, "--second", second.recipient)
+    assert done.returncode == 0 and second.recipient in done.stdout
+    (listed,) = json.loads(run(home, "devices", "--json").stdout)["paired"]
+    assert listed["name"] == "Office" and second.recipient in listed["recipients"]
+    alone = run(home, "settings", "--port", device.url, "--only-mine")
+    assert alone.returncode == 0 and second.recipient not in alone.stdout
+    for wrong in (["--light", "7"], ["--light", "256"], ["--name", ""], ["--second", second.recipient, "--only-mine"]):
+        assert run(home, "settings", "--port", device.url, *wrong).returncode == 2
+
+
+def test_a_recorder_is_stopped_and_its_card_formatted(home: Path, start: Callable[..., Device]) -> None:
+    device = start(button=1)
+    pair(home, device, "--name", "Kitchen")
+    device.order("state", "recording")
+    assert "has stopped recording" in run(home, "stop", "--port", device.url).stdout and device.called("stop")
+    assert "was not recording" in run(home, "stop", "--port", device.url).stdout
+    assert run(home, "format", "--port", device.url, stdin="Bathroom\n").returncode == 2
+    assert device.called("format") == []
+    assert run(home, "format", "--port", device.url, stdin="Kitchen\n").returncode == 0
+    assert run(home, "format", "--port", device.url, "--yes", "--lose-recordings").returncode == 0
+    assert [call["everything"] for call in device.called("format")] == [False, True]
 
 
 def test_a_lost_recorder_is_forgotten_here(home: Path, start: Callable[..., Device]) -> None:
