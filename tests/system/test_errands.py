@@ -30,7 +30,7 @@ from earwitness.link.connect import connect, to_prompt
 from earwitness.link.messages import ELSEWHERE, FINAL, FREED, Recording
 from earwitness.link.transport import open_port
 from earwitness.note import parse
-from earwitness.pairing import change_recipients
+from earwitness.pairing import change_recipients, pair
 from earwitness.places import ENDS
 from earwitness.sync import SyncReport, sync
 from earwitness.verify import verify
@@ -402,6 +402,30 @@ def test_a_card_is_formatted_with_a_hand_on_the_button_and_not_before_all_is_her
     recorder.run("4:on 6:off", settle=3)
     assert [item.state for item in listed(recorder)] == [ELSEWHERE, ELSEWHERE, FINAL]
     assert [item.outcome for item in synced(recorder, paired).items] == ["present", "present", "new"]
+
+
+def test_a_card_is_not_formatted_while_it_holds_recordings_of_an_earlier_pairing(
+    recorder: VirtualRecorder, paired: Paired, home: Path, tmp_path: Path
+) -> None:
+    """The new owner's computer cannot sync them, nor know of them but by this; and formatting leaves a trace."""
+    with talking(recorder) as (link, _):
+        press(recorder)
+        link.unpair()
+    (tmp_path / "new").mkdir()
+    store = DeviceStore(tmp_path / "new")
+    with Recorder(open_port(recorder.port)) as link:
+        pair(link, [Identity.generate().recipient_bytes], store, name="New owner")
+    recorder.run("0:wait", settle=2)
+    before = on_card(recorder)
+    link, _ = connect(store, recorder.port)
+    with link:
+        assert link.list() == []
+        with pytest.raises(UnsyncedError):
+            link.format()
+        assert [name for name in before if name in on_card(recorder)] == before
+        link.format(everything=True)
+        recorder.play("0:release")
+        assert "card formatted" in [fault.text for fault in link.faults()]
 
 
 @pytest.mark.parametrize("cut", [80, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 40, 70, 79))])

@@ -143,6 +143,13 @@ class Volume:
             self.fail(error)
         self.measure()
 
+    def has_set_aside(self) -> bool:
+        """There are files that `set_aside` renamed."""
+        try:
+            return any(entry[0].upper().startswith(b"OLD") for entry in self.fat.ilistdir(b""))
+        except OSError as error:
+            self.fail(error)
+
     def set_aside(self, seq: int) -> None:
         """Rename a file that stands where recording `seq` is to go: another recorder's card. Nothing is ever overwritten."""
         self.forget()

@@ -72,7 +72,7 @@ _REFUSALS: Final[dict[int, tuple[type[EarwitnessError], str, str]]] = {
     messages.UNSYNCED: (
         UnsyncedError,
         "The recorder's card holds recordings that are not on this computer yet.",
-        "Run 'earwitness sync' first.",
+        "Run 'earwitness sync' first. What it made for an earlier owner, or another recorder made, is copied in a card reader.",
     ),
     messages.UNKNOWN: (FormatError, "The recorder does not do what it was asked: {}.", "Update its firmware."),
     messages.MALFORMED: (FormatError, "The recorder does not understand what it was asked: {}.", "Update earwitness."),
