@@ -11,7 +11,7 @@ from recorder.seal import note
 from recorder.seal.mac import sha256
 from recorder.store import journal as entries
 from recorder.store import journal_reading
-from recorder.store.receipts import receipts
+from recorder.store.receipts import at_stake, receipts
 
 try:
     from typing import TYPE_CHECKING
@@ -212,8 +212,10 @@ class Errands:
 
         if session.journal.open is not None:
             raise LinkError(_CARD, "a recording is unfinished: put its card in first")
-        if not everything and self._at_stake():
-            raise LinkError(_UNSYNCED, "recordings on the card are not on the computer yet")
+        if not everything and session.volume is not None:
+            covered = {each[1] for each in self.recordings(0) if each[3] & _RECEIPT or each[3] == _FREED}
+            if at_stake(session.volume, covered):
+                raise LinkError(_UNSYNCED, "recordings on the card are not on the computer yet")
         session.forget_primed()
         session.journal.append(entries.FAULT, 0, b"card formatted")
         session.volume = None
@@ -222,22 +224,6 @@ class Errands:
         except CardError as error:
             raise LinkError(_CARD, error.kind) from None
         session.retry()
-
-    def _at_stake(self) -> bool:
-        """The card holds a recording that no receipt of this pairing covers: this recorder's, or whoever's it is."""
-        volume = self._session.volume
-        if volume is None:
-            return False
-        covered = {each[1] for each in self.recordings(0) if each[3] & _RECEIPT or each[3] == _FREED}
-        begin = bytearray(100)
-        for seq in volume.seqs():
-            try:
-                volume.read_page(seq, 0, begin)
-            except CardError:
-                return True
-            if begin[:4] == b"EWR1" and bytes(begin[12:28]) not in covered:
-                return True
-        return volume.has_set_aside()
 
     # ---- what is set
 
