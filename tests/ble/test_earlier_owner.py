@@ -39,3 +39,4 @@ def test_a_session_of_an_earlier_pairing_is_worth_nothing(rig: Rig, tmp_path: Pa
         link, _ = connect(new, recorder.port)
         with link:
             assert link.settings().name == "New owner"
+            assert [fault.text for fault in link.faults()] == ["unpaired"]
