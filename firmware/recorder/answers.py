@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from recorder.errands import Errands
     from recorder.seal.drbg import Drbg
     from recorder.session import Session
-    from recorder.store.journal import Journal
     from recorder.store.identity import Identity
+    from recorder.store.journal import Journal
 
 _BY_HOST = const(4)  # STOP reason, FORMAT.md
 
