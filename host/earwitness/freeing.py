@@ -63,8 +63,9 @@ def give_receipts(
             continue
         try:
             entry = _entry(here, name)
-            verdict = checked.get(name) or verify_here(entry, record, identity)
-            note_hash = vouched(verdict, recording)
+            note_hash = _given_before(recorder, record, library, recording, entry)
+            if note_hash is None:
+                note_hash = vouched(checked.get(name) or verify_here(entry, record, identity), recording)
             signature = sign_receipt(record, recording, note_hash)
             recorder.receipt(recording.seq, recording.recording_id, note_hash, signature)
         except NoDeviceError:
@@ -121,6 +122,20 @@ def sign_receipt(record: DeviceRecord, recording: Recording, note_hash: bytes) -
     """The computer's signature that it holds a recording."""
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(record.receipt_seed))
     return key.sign(receipt_text(record.public, recording.seq, recording.recording_id, note_hash))
+
+
+def _given_before(
+    recorder: Recorder, record: DeviceRecord, library: Library, recording: Recording, entry: Entry
+) -> bytes | None:
+    """The hash of the final note, if this computer signed a receipt for it once and the file has not changed since.
+
+    A recorder keeps receipts of its newest recordings only; all older ones would be verified anew at every sync.
+    """
+    given = [step.details.get("signature") for step in entry.custody.read().steps if step.act == "receipt"]
+    if not given or not library.is_whole(entry):
+        return None
+    note_hash = sha256(recorder.final_note(recording.seq)).digest()
+    return note_hash if b64(sign_receipt(record, recording, note_hash)) in given else None
 
 
 def verify_here(entry: Entry, record: DeviceRecord, identity: Identity | None) -> Verdict:

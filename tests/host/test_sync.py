@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import sealed_recording
+from earwitness import freeing
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import DeviceBusyError, EarwitnessError, IntegrityError
 from earwitness.identity import Identity
@@ -390,3 +391,24 @@ def test_connect_says_when_it_is_not_paired_here(start: Callable[..., Device], s
     with pytest.raises(EarwitnessError) as caught:
         connect(store, device.url)
     assert caught.value.exit_code == 12
+
+
+def test_a_receipt_that_the_recorder_let_go_of_is_given_again_without_verifying_all_of_it(
+    start: Callable[..., Device], library: Library, store: DeviceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps those of its newest recordings only. Where it tells of another end, the copy is verified all the same."""
+    end = RECORDINGS[1][-4096:]
+    final = end[34 : 34 + int.from_bytes(end[32:34], "little")]
+    verified = []
+    verify_here = freeing.verify_here
+
+    def watch(*what: Any) -> Any:
+        verified.append(what)
+        return verify_here(*what)
+
+    monkeypatch.setattr(freeing, "verify_here", watch)
+    item = {"hash": sha256(final).hexdigest()}
+    for note, expected in ((final, 0), (final, 0), (b"another", 1)):
+        device = start({1: RECORDINGS[1]}, item1=dict(item), notes={"1": note.decode()})
+        run(device, library, store)
+        assert len(device.called("receipt")) == 1 and len(verified) == expected
