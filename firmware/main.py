@@ -12,13 +12,13 @@ try:
     import bundle
 
     bundle.mount()
-    from recorder.hal import mic  # noqa: F401 (first: later there is no room in one piece for its ring)
-    from recorder.hal import power
+    from recorder import room  # noqa: F401 (and the microphone's ring first: later there are no pieces of memory so large)
+    from recorder.hal import mic, power  # noqa: F401
 
-    room = bytearray(40960)  # held while code is loaded, so that afterwards there is room in one piece for the pages
+    held = bytearray(16384)  # while code is loaded, so that afterwards there is a large piece for what comes and goes
     from recorder.session import Session
 
-    del room
+    del held
 except (ImportError, MemoryError):
     import unfinished
 

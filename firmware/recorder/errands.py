@@ -320,7 +320,9 @@ class Errands:
         if self._session.journal.open is not None:
             raise LinkError(_CARD, "a recording is unfinished: put its card in first")
         readiness.unpair(self._session)
-        self._session.journal.append(entries.FAULT, 0, b"unpaired")  # as by hand (readiness.py): nobody is to do it unseen
+        self._session.journal.append(
+            entries.FAULT, 0, b"unpaired"
+        )  # as by hand (readiness.py): nobody is to do it unseen
 
     # ---- itself
 

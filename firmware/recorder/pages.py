@@ -1,6 +1,6 @@
 """The page being filled, and the queue of sealed ones that wait for the card. FORMAT.md, "Audio page".
 
-Buffers are made once. Sealing happens as a page enters the queue, so that what waits is already safe to lose.
+Sealing happens as a page enters the queue, so that what waits is already safe to lose.
 """
 
 from struct import pack, pack_into
@@ -8,6 +8,7 @@ from struct import pack, pack_into
 import micropython
 from micropython import const
 
+from recorder import room
 from recorder.hal import clock
 from recorder.seal.wipe import wipe
 
@@ -40,7 +41,6 @@ STOP = const(10)
 _BODY = const(32)  # offset of the body in a page
 _EVENTS = const(64)  # offset of the events
 _ROOM = const(3984)  # bytes for events and audio
-_PAGE = const(4096)
 _END = const(4048)
 
 
@@ -60,7 +60,7 @@ class PageQueue:
     buffer: bytearray  # the page being filled, 4096 bytes
 
     def __init__(self) -> None:
-        self._pages = [bytearray(_PAGE) for _ in range(QUEUE + 1)]
+        self._pages = room.PAGES  # QUEUE + 1 of them
         self._leaves = [bytearray(32) for _ in range(QUEUE + 1)]
         self.samples = 0  # in the page being filled
         self.codec = PCM
@@ -69,11 +69,16 @@ class PageQueue:
     def begin(self, sealer: "Sealer") -> None:
         """Start with page 1 of a recording."""
         self._sealer = sealer
-        self._head = 0
+        self._head = 1  # page 0 lies in the first buffer
+        self._most = QUEUE - 1
         self.queued = 0  # sealed pages that wait
         self._waiting: "list[bytes]" = []  # events that found no room yet
         self.lost = 0  # samples that are missing before the page being filled
         self._open()
+
+    def header_written(self) -> None:
+        """Page 0 is on the card: its buffer is one of the queue's from now on."""
+        self._most = QUEUE
 
     def first(self) -> bool:
         """Page 1 is the one being filled."""
@@ -124,7 +129,7 @@ class PageQueue:
 
     def seal(self) -> bool:
         """Seal the page, stamped before, into the queue; False, and `seal_due`, while the queue is full."""
-        if self.queued == QUEUE:
+        if self.queued == self._most:
             self.seal_due = True
             return False
         page = self.buffer

@@ -124,6 +124,7 @@ class Running:
         self._say_battery()
         self._say_indicator()
         self._file.begin(primed.page, primed.checkpoint)
+        self._queue.header_written()
         self.pages = 2
 
     def mark(self, kind: int, time_us: int) -> None:

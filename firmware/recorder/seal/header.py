@@ -4,6 +4,7 @@ from struct import pack_into
 
 from micropython import const
 
+from recorder import room
 from recorder.seal import age
 from recorder.seal.hkdf import hkdf
 from recorder.seal.mac import sha256_into
@@ -28,7 +29,8 @@ class Header:
         self.seq = seq
         self.prev = prev
         self.recording_id = bytes(drbg.generate(16))
-        self.page = page = bytearray(PAGE_BYTES)
+        self.page = page = room.HEADER
+        wipe(page)
         self.leaf = bytearray(32)
         key = drbg.generate(32)
         envelope = age.envelope(key, identity.recipients, drbg)

@@ -6,6 +6,7 @@ leaves go into one checkpoint, and the session writes at most 32 more before the
 
 from micropython import const
 
+from recorder import room
 from recorder.seal import checkpoint, note
 from recorder.seal.ed25519 import Signing
 from recorder.seal.merkle import Tree
@@ -18,8 +19,7 @@ except ImportError:
 if TYPE_CHECKING:
     from recorder.store.identity import Identity
 
-LEAVES = const(64)  # most leaves that one checkpoint lists
-_MORE = const(32)  # that the session adds while one is signed
+LEAVES = const(64)  # most leaves that one checkpoint lists; the session adds at most 32 more while one is signed
 
 
 class Log:
@@ -31,11 +31,10 @@ class Log:
         self._seq = seq
         self._prev = prev
         self._tree = Tree()
-        # Those of the checkpoint in hand, then those that no checkpoint lists yet. One piece of memory, taken while idle.
-        self._leaves = bytearray(32 * (LEAVES + _MORE))
+        # Those of the checkpoint in hand, then those that no checkpoint lists yet.
+        self._leaves = room.LEAVES
         self._listed = 0
         self.pending = 0  # leaves that no checkpoint lists yet
-        self._page = bytearray(4096)  # taken while idle: hours later there may be no such piece of memory left
         self._signing: "Signing | None" = None
         self.n = 0
         self.root = b""
@@ -80,8 +79,10 @@ class Log:
         """The checkpoint page of the note just signed, 4096 bytes; taken once, good until the next."""
         view = memoryview(self._leaves)
         size = 32 * self._listed
-        checkpoint.page(self._id, self.n, self._p, self.note, [view[:size]], self._range, self._header_page, self._page)
+        checkpoint.page(
+            self._id, self.n, self._p, self.note, [view[:size]], self._range, self._header_page, room.CHECKPOINT
+        )
         self._header_page = None
         self._listed = 0
         copy(self._leaves, view[size:], 32 * self.pending)  # upwards through memory: they may overlap
-        return self._page
+        return room.CHECKPOINT

@@ -2,7 +2,9 @@
 
 from micropython import const
 
+from recorder import room
 from recorder.errors import CardError
+from recorder.seal.wipe import wipe
 from recorder.store.mount import MOST_PAGES, PAGE_BYTES
 from recorder.store.recording import AHEAD_PAGES, RecordingFile
 
@@ -25,7 +27,8 @@ def prepare(volume: "Volume", seq: int) -> RecordingFile:
     try:
         file.w = volume.open(seq, "wb")
         file.fat = volume.mount.fat
-        file.w.write(bytes(PAGE_BYTES))
+        wipe(room.PAGES[1])
+        file.w.write(room.PAGES[1])
         file.w.flush()
         file.x = volume.open(seq, "r+b")
         file.take(AHEAD_PAGES * PAGE_BYTES, 0)
@@ -49,6 +52,6 @@ def _is_unused(volume: "Volume", seq: int) -> bool:
     """The file is empty, or its page 0 is zero: prepared once and never begun. Anything else may be somebody's recording."""
     if not volume.pages(seq):
         return True
-    page = bytearray(PAGE_BYTES)
+    page = room.PAGES[1]
     volume.read_page(seq, 0, page)
     return not any(page)

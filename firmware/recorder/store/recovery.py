@@ -19,6 +19,7 @@ from struct import unpack_from
 
 from micropython import const
 
+from recorder import room
 from recorder.errors import CardError, FormatError
 from recorder.hal import power
 from recorder.seal import checkpoint, checkpoint_fields, note
@@ -124,7 +125,7 @@ class _Recovery:
         self._seen_root = seen_root
         self._progress = progress
         self._key = device_tag_key(identity.device_secret, recording_id)
-        self._page = bytearray(PAGE_BYTES)
+        self._page = room.PAGES[1]
         self._total = volume.pages(seq)
         self._out: "Any" = None
         self._fat: "Any" = None
@@ -148,7 +149,8 @@ class _Recovery:
             # Nothing of it is here. Whatever the file holds stays, it may be of an earlier pairing's key; but for a header
             # that was torn while it was written, which would look like a recording that somebody spoilt.
             if not self._seen and self._head(0, PAGE_BYTES)[0] == HEADER and sha256(self._page) != header_hash:
-                self._write(0, bytearray(PAGE_BYTES))
+                wipe(room.PAGES[2])
+                self._write(0, room.PAGES[2])
             state = "lost"
         final = self._sign(n, self._tree.root(), state, self._seen)
         # Before the card: a note that went to the card alone could be made twice, and two for one number are a forgery.
@@ -363,7 +365,8 @@ class _Recovery:
 
         The first block, which says whose page it is, goes last: after a cut the page is found again.
         """
-        blank = memoryview(bytes(PAGE_BYTES))
+        wipe(room.PAGES[2])
+        blank = memoryview(room.PAGES[2])
         for place in range(self._kept, self._end):
             if self._head(place)[0]:
                 self._write(place, blank[_BLOCK_BYTES:], _BLOCK_BYTES)
@@ -374,9 +377,11 @@ class _Recovery:
         n = self._tree.size
         if not self._covered:
             if n == 1 and self._leaf_0() is not None:
-                header = bytearray(self._page)
+                room.PAGES[3][:] = self._page
                 signed = self._sign(1, self._tree.root(), "running", None)
-                self._write(self._kept, checkpoint.page(self._id, 1, 0, signed, self._held, [], header))
+                self._write(
+                    self._kept, checkpoint.page(self._id, 1, 0, signed, self._held, [], room.PAGES[3], room.CHECKPOINT)
+                )
                 self._kept += 1
             self._covered = 1
         if n - self._covered > _LEAVES:
@@ -397,7 +402,7 @@ class _Recovery:
 
     def _build(self, n: int, p: int, signed: bytes) -> bytearray:
         self._advance(p)
-        return checkpoint.page(self._id, n, p, signed, self._held[: n - p], self._base.range())
+        return checkpoint.page(self._id, n, p, signed, self._held[: n - p], self._base.range(), None, room.CHECKPOINT)
 
     def _body(self, n: int, root: bytes, state: str, seen: "int | None") -> bytes:
         return note.body(self._identity.public, self._id, n, root, self._seq, state, self._prev, seen)
