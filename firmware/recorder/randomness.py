@@ -7,6 +7,7 @@ every sync and every recording, bytes of the computer and of the microphone's no
 
 from micropython import const
 
+from recorder import room
 from recorder.errors import EntropyFault
 from recorder.hal import clock, entropy
 from recorder.seal.drbg import Drbg
@@ -43,7 +44,7 @@ def check(reads: bytearray) -> None:
 def gather(seed: "bytes | bytearray", data: "bytes | bytearray" = b"") -> Drbg:
     """A generator over `seed` (from flash; empty before pairing), `data` of the computer's, fresh oscillator reads and the
     system. Raises EntropyFault."""
-    reads = bytearray(_READS)
+    reads = room.PAGES[1]
     entropy.raw(reads)
     check(reads)
     nonce = entropy.system(16) + clock.now_us().to_bytes(8, "little")

@@ -110,6 +110,7 @@ def make_primed(session: "Session") -> "Primed | None":
         raise NotReady(NotReady.UNPAIRED)
     if battery_empty():
         raise NotReady(NotReady.BATTERY)
+    drop_idle_set()
     volume = session.volume
     if volume is None:
         volume = _mount(session, identity)

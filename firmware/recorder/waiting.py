@@ -39,7 +39,15 @@ def turn(session: "Session") -> bool:
         session.forget_primed()
         session.volume = None
         session.trouble = CardError.NONE
-    if session.primed is None and clock.since_ms(session.retry_ticks) >= _retry_ms(session):
+    if (
+        session.primed is None
+        and clock.since_ms(session.retry_ticks) >= _retry_ms(session)
+        and (on or not _is_talking(session))
+    ):
+        # What serves a computer and what gets ready would not fit beside each other.
+        session.link.release()
+        if session.nearby is not None and session.nearby.link is not None:
+            session.nearby.link.release()
         _make_ready(session)
         session.retry_ticks = clock.ticks_ms()
     if on and not session.hold_off and session.primed is not None and session.identity is not None:
@@ -54,6 +62,10 @@ def turn(session: "Session") -> bool:
     _near(session)
     _show(session, on)
     return False
+
+
+def _is_talking(session: "Session") -> bool:
+    return session.link.is_busy or (session.nearby is not None and session.nearby.is_busy)
 
 
 def _near(session: "Session") -> None:
@@ -93,7 +105,7 @@ def _retry_ms(session: "Session") -> int:
 
 
 def _show(session: "Session", on: bool) -> None:
-    if session.link.is_busy or (session.nearby is not None and session.nearby.is_busy):
+    if _is_talking(session):
         session.indicator.show(indicator.SYNCING)
     elif not on:
         session.indicator.show(indicator.OFF)

@@ -11,6 +11,7 @@ from struct import pack, unpack_from
 
 from micropython import const
 
+from recorder import room
 from recorder.hal import flash
 from recorder.seal.wipe import wipe
 
@@ -76,7 +77,7 @@ class Seeds:
         places = []  # type: list[int]
         after = [0, 0]  # first unused slot of each sector
         for sector in (0, 1):
-            page = bytearray(_SECTOR)
+            page = room.PAGES[5]
             flash.read((_FIRST + sector) * _SECTOR, page)
             for index in range(_SLOTS):
                 slot = page[index * _SLOT : index * _SLOT + _USED]

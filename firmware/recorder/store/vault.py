@@ -13,6 +13,7 @@ from struct import pack, unpack_from
 
 from micropython import const
 
+from recorder import room
 from recorder.errors import IdentityFault
 from recorder.hal import flash
 from recorder.seal.wipe import wipe
@@ -43,7 +44,7 @@ class Vault:
         damaged = False
         self._generation = 0
         for sector in _SECTORS:
-            page = bytearray(_SECTOR)
+            page = room.PAGES[2]
             flash.read(sector * _SECTOR, page)
             generation, payload = _record(page)
             if payload is None:
@@ -110,7 +111,7 @@ class Vault:
 
     def _settle(self) -> None:
         """Mark the record in force as whole and erase the other sector; after a cut, do what was left of it."""
-        tail = bytearray(_SECTOR - _WHOLE)
+        tail = memoryview(room.PAGES[4])[: _SECTOR - _WHOLE]
         flash.read(self._sector * _SECTOR + _WHOLE, tail)
         if any(tail):
             flash.program(self._sector * _SECTOR + _WHOLE, bytes(len(tail)))
@@ -140,7 +141,7 @@ def _record(page: bytearray) -> "tuple[int, bytearray | None]":
 
 
 def _blank(sector: int) -> None:
-    page = bytearray(_SECTOR)
+    page = room.PAGES[3]
     flash.read(sector * _SECTOR, page)
     if page != b"\xff" * _SECTOR:
         wipe(page)
