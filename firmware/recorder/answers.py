@@ -47,6 +47,11 @@ class Answers:
 
         return Errands(self)
 
+    def make_room(self) -> None:
+        """A computer asks for more than there is memory for beside a primed recording: another is primed when it is done."""
+        if self.session.running is None:
+            self.session.make_room()
+
     def is_recording(self) -> bool:
         return self.session.running is not None
 

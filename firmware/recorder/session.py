@@ -140,6 +140,13 @@ class Session:
             self.primed.forget()
             self.primed = None
 
+    def make_room(self) -> None:
+        """Throw away what getting ready has brought into memory."""
+        self.forget_primed()
+        self.volume = None
+        self.retry_ticks = clock.ticks_ms()
+        drop_idle_set()
+
     def retry(self) -> None:
         """Get ready at once: something may stand in the way no longer."""
         self.retry_ticks = clock.ticks_ms() - RETRY_FULL_MS

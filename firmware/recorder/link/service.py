@@ -309,21 +309,36 @@ class Link:
                     return
                 if host.is_recording():
                     raise LinkError(_BUSY, "busy: recording")
-            if self.commands is None:
-                from recorder.link.commands import Commands
-
-                self.commands = Commands(self)
-            self.commands.handle(request, command, payload, self._state == _OPEN)
+            try:
+                self._errand(request, command, payload)
+            except MemoryError:
+                self.release()
+                host.make_room()
+                self._errand(request, command, payload)
         except LinkError as error:
             self.refuse(request, error.code, str(error))
         except Exception as error:  # told as such; the class name carries no secret, and the main loop goes on
             self.refuse(request, _FAULT, "fault: " + type(error).__name__)
 
+    def _errand(self, request: int, command: int, payload: memoryview) -> None:
+        """What an idle recorder is asked for."""
+        if self.commands is None:
+            from recorder.link.commands import Commands
+
+            self.commands = Commands(self)
+        self.commands.handle(request, command, payload, self._state == _OPEN)
+
     def _step_status(self, status: Status) -> None:
         try:
             if status.step():
                 self._status = None
-                self.reply(status.request, _STATUS | _ANSWER, status.write(self.raw, _AT))
+                try:
+                    size = status.write(self.raw, _AT)
+                except MemoryError:
+                    self.release()
+                    self.host.make_room()
+                    size = status.write(self.raw, _AT)
+                self.reply(status.request, _STATUS | _ANSWER, size)
         except Exception as error:  # of what the session says of itself: the recording must not end with it
             self._status = None
             self.refuse(status.request, _FAULT, "fault: " + type(error).__name__)
