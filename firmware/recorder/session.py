@@ -154,13 +154,14 @@ class Session:
     # --- recording -------------------------------------------------------------------------------------------------
 
     def _start(self, primed: "Primed") -> None:
+        self.link.release()
+        drop_idle_set()  # first: what follows is imported, and needs room
         from recorder import opening
 
         events = opening.events(self)
         if self.volume is not None:
             self.volume.forget()
         self.volume = self.primed = None
-        self.link.release()
         drop_idle_set()
         power.fast(False)  # before the microphone starts: its clock is made from the processor's
         self.indicator.show(indicator.RECORDING)
