@@ -145,4 +145,4 @@ while True:
     found = _told(process)
     assert [item for item in found if isinstance(item, list) and len(item) == 2] == [[20, True], [4, True]]
     assert found[-1] == [1, 3, 3]  # connected, written twice; nothing told of an MTU
-    assert found[1] == 3 and set(received) <= {20}
+    assert 1 <= found[1] <= 3 and set(received) <= {20}  # how many waited at once is up to the air

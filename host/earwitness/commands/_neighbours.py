@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from earwitness import places
 from earwitness.library import Entry, read_header
-from earwitness.link.messages import short_key
 from earwitness.places import EXCERPT_SUFFIX
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ class Neighbours:
 
 def _kept_end(device: str, seq: int) -> frozenset[bytes]:
     """The final note that the recorder told at a sync of a recording which is on no card any more."""
+    from earwitness.link.messages import short_key
+
     try:
         name = f"{short_key(bytes.fromhex(device))}-{seq:06d}.note"
         return frozenset((places.library_dir().joinpath(places.ENDS, name).read_bytes(),))
