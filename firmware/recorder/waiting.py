@@ -4,7 +4,7 @@ from micropython import const
 
 from recorder import indicator, readiness, running
 from recorder.errors import CardError, NotReady, RecorderError
-from recorder.hal import card, clock, switch
+from recorder.hal import card, clock, power, switch
 from recorder.session import RETRY_FULL_MS, SELF_TEST
 
 try:
@@ -71,14 +71,28 @@ def _is_talking(session: "Session") -> bool:
 def _near(session: "Session") -> None:
     """Bluetooth, if the owner may want it now."""
     if session.invited and session.identity is not None:
-        if session.nearby is None:
-            from recorder.nearby import Nearby
-
-            session.nearby = Nearby(session.link.host)
-        session.nearby.invite()
+        session.invited = False
+        try:
+            _invite(session)
+        except MemoryError:
+            session.link.release()
+            session.make_room()
+            try:
+                _invite(session)
+            except MemoryError:  # recording comes first: there is the cable
+                session.nearby = None
+                power.radio_off()
     session.invited = False
     if session.nearby is not None:
         session.nearby.step()
+
+
+def _invite(session: "Session") -> None:
+    if session.nearby is None:
+        from recorder.nearby import Nearby
+
+        session.nearby = Nearby(session.link.host)
+    session.nearby.invite()
 
 
 def _make_ready(session: "Session") -> None:
