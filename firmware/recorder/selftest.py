@@ -150,6 +150,8 @@ def _battery(session: "Session") -> "tuple[str, str]":
     figures = "%d mV, %s" % (millivolts, "on the cable" if battery.usb_power() else "not on a cable")
     if minutes >= 0:
         figures += ", %d minutes" % minutes
+    if millivolts > _MOST_MV and battery.usb_power():
+        return OK, figures + ": the cable's, not the cell's"  # without a fuel gauge that is all that can be measured
     if millivolts > _MOST_MV or 0 < millivolts < _EMPTY_MV:
         return BAD, figures
     return (OK if millivolts >= _LOW_MV else CARE), figures

@@ -363,6 +363,13 @@ def test_each_fault_is_found_and_where_to_look_is_said(
     assert done.returncode == (1 if verdict == "bad" else done.returncode)
 
 
+def test_on_the_cable_its_voltage_is_no_fault_of_the_battery(paired: Paired, tmp_path: Path, home: Path) -> None:
+    """Without a fuel gauge a recorder on a cable measures the cable."""
+    with paired.recorder(tmp_path, speech(5), port="tcp:0") as recorder:
+        recorder.run("0:wait 0:usb 0:battery=4700", settle=READY_S)
+        assert verdicts(recorder)["battery"] == "ok"
+
+
 def test_several_faults_are_found_at_once(paired: Paired, tmp_path: Path, home: Path) -> None:
     settings = {"mic_fault": "slow", "read_only": True, "radio_stuck": True}
     with paired.recorder(tmp_path, speech(5), port="tcp:0", settings=settings) as recorder:
