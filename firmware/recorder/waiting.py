@@ -41,6 +41,7 @@ def turn(session: "Session") -> bool:
         session.trouble = CardError.NONE
     if (
         session.primed is None
+        and not session.indicator.busy()  # getting ready takes seconds, in which the motor would not stop
         and clock.since_ms(session.retry_ticks) >= _retry_ms(session)
         and (on or not _is_talking(session))
     ):
@@ -59,7 +60,8 @@ def turn(session: "Session") -> bool:
         session.trouble = NotReady.BATTERY
     if turned_on and session.trouble:
         session.indicator.buzz(indicator.REFUSED)
-    _near(session)
+    if not session.indicator.busy():
+        _near(session)
     _show(session, on)
     return False
 
