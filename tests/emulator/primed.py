@@ -19,13 +19,12 @@ from earwitness.sync import Item
 from tools.virtual.fat import make_card
 
 from . import install
-from .board import Board
+from .board import Board, BoardError
 from .computer import Computer
 
 RATE_HZ = 16_000
 CARD_BYTES = 300 << 20  # clusters of 4 KiB: a page is one write, as on real cards
 _HEAP_REGISTER = 3  # of the watchdog's scratch registers: the probe leaves the free heap there
-_PRIME_S = 30
 
 # Told by the firmware itself, where nothing else is disturbed by it: free heap after a collection, every half second.
 _PROBE = b"""
@@ -98,17 +97,32 @@ def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -
     for name in ("config", "state", "library"):
         (computer.home / name).mkdir(mode=0o700)
     Keystore(computer.home / "config").save(identity, "file", recovery="declined")
+    settle(board)
     board.person.button(True)
     computer.earwitness(board, "pair", "--port", computer.port, seconds=60)
     board.person.button(False)
-    board.run_until(lambda: state(board, computer) == "primed", _PRIME_S, "a primed recording")
+    until_primed(board)
     (record,) = DeviceStore(computer.home / "state").all()
     return board, computer, Owner(identity, record)
 
 
-def state(board: Board, computer: Computer) -> str:
-    """What the recorder says that it is."""
-    return str(computer.earwitness(board, "status", "--port", computer.port)["state"])
+def settle(board: Board, seconds: float = 10) -> None:
+    """Run until the processor sleeps, for half a second."""
+    end = board.seconds + seconds
+    at_rest = 0
+    while at_rest < 5:
+        if board.seconds >= end:
+            raise BoardError(f"the processor does not come to rest within {seconds} s; restarts: {board.resets}")
+        cycles = board.cycles
+        board.run(0.1)
+        at_rest = at_rest + 1 if board.cycles - cycles < board.time.sys_hz * 0.02 else 0
+
+
+def until_primed(board: Board, seconds: float = 40) -> None:
+    """Run until it has made a file on the card for the next recording and sleeps."""
+    written = board.card.blocks_written
+    board.run_until(lambda: board.card.blocks_written > written + 20, seconds, "a file for the next recording")
+    settle(board, seconds)
 
 
 def free_heap(board: Board) -> int:

@@ -168,7 +168,7 @@ def test_a_card_pulled_while_recording_is_told_and_recovered_when_it_is_back(go_
         told["buzzes"] = sum(pulled <= at <= pulled + 3 for at, _ in board.person.pulses)
         board.person.switch(False)
         board.insert_card()
-        board.run_until(lambda: primed.state(board, computer) == "primed", 40, "a primed recording")
+        primed.until_primed(board)
         told["items"] = [primed.plain(item) for item in owner.items(card, card.parent / "home")]
         told["resets"] = board.resets
         return told
@@ -193,7 +193,7 @@ def test_a_card_that_refuses_a_block_ends_the_recording_which_is_recovered(go_on
         board.run(2)
         board.card.trouble.refuse = {}
         board.person.switch(False)
-        board.run_until(lambda: primed.state(board, computer) == "primed", 40, "a primed recording")
+        primed.until_primed(board)
         return {"items": [primed.plain(item) for item in owner.items(card, card.parent / "home")]}
 
     for verdict in go_on(work)["items"]:
@@ -243,7 +243,7 @@ def test_power_cut_at_sampled_writes_costs_at_most_a_second(go_on: Callable[[Wor
                 said = primed.heard(own)
                 again = Board(uf2, flash=own.flash, card=image)
                 again.boot()
-                again.run_until(lambda: primed.state(again, computer) == "primed", 60, "a primed recording")
+                primed.until_primed(again)
                 (item,) = owner.items(image, image.parent / "home")
                 sound = owner.sound(item, image.parent / "master.flac")
                 at = primed.find(sound, said)
@@ -294,7 +294,7 @@ def test_a_recorder_that_hangs_is_restarted_by_its_watchdog_and_recovers(go_on: 
         board.run_until(lambda: board.resets, 12, "the watchdog")
         board.person.switch(False)
         board.run_until(lambda: board.cable.connected, 3, "the recorder again")
-        board.run_until(lambda: primed.state(board, computer) == "primed", 60, "a primed recording")
+        primed.until_primed(board)
         (item,) = owner.items(card, card.parent / "home")
         return {"resets": board.resets, "verdict": primed.plain(item)}
 
