@@ -32,6 +32,7 @@ def rig(_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
     _rig.order("faults")
     _rig.order("adapter", computer=0, state="on")
     _rig.order("mtu", computer=0, mtu=517)
+    _rig.order("signals", computer=0, signals={})
     _rig.order("forget")
     monkeypatch.setenv(BUS_VARIABLE, _rig.computers[0])
     monkeypatch.setattr(ble, "_OTHERS_S", 0.0)  # a test knows how many recorders there are

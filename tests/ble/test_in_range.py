@@ -14,7 +14,7 @@ import pytest
 
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import KeyMissingError, NoDeviceError, UsageError
-from earwitness.link import ble
+from earwitness.link import answering, ble
 from earwitness.link.near import connect_near
 from link_device import SECRET, Device
 from tools.virtual.ble.rig import BUS_VARIABLE, Rig
@@ -114,6 +114,71 @@ def test_of_two_in_range_ones_own_is_taken_and_of_two_of_ones_own_none(
     both = _store(tmp_path / "both", (mine, SECRET), (other, OTHER_SECRET))
     with pytest.raises(UsageError, match=r"Recorder 1 and Recorder 2|Recorder 2 and Recorder 1"):
         connect_near(both)
+
+
+# Calls itself a recorder, lets everybody connect, and says nothing.
+_PRETENDER = """
+import ble
+while True:
+    ble.advertise(True)
+    ble.accept()
+    time.sleep_ms(5)
+"""
+
+
+def _pretenders(rig: Rig, micropython: Callable[..., subprocess.Popen[str]], count: int) -> None:
+    before = rig.order("recorders")
+    for _ in range(count):
+        micropython(_PRETENDER)
+    until = time.monotonic() + 20
+    while rig.order("recorders") < before + count and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def _heard(rig: Rig) -> list[str]:
+    ble.find(5)
+    return [address.split("/")[0] for address, _ in rig.order("listen")["advertised"]]
+
+
+def test_among_many_that_pretend_the_closest_is_asked_first(
+    monkeypatch: pytest.MonkeyPatch,
+    rig: Rig,
+    mine: Device,
+    micropython: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+) -> None:
+    (near,) = ble.find(10)
+    _pretenders(rig, micropython, 6)
+    monkeypatch.setattr(ble, "_OTHERS_S", 1.0)
+    far = {address: -85 for address in _heard(rig) if address != near.address}
+    assert len(far) >= 6
+    rig.order("signals", computer=0, signals=far)
+    began = time.monotonic()
+    recorder, _ = connect_near(_store(tmp_path, (mine, SECRET)))
+    with recorder:
+        assert recorder.status().epoch == 1
+    assert time.monotonic() - began < 6
+
+
+def test_however_many_pretend_the_search_ends_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    rig: Rig,
+    mine: Device,
+    micropython: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(ble, "_OTHERS_S", 1.5)
+    monkeypatch.setattr(answering, "_LEAST_S", 1.5)
+    store = _store(tmp_path, (mine, SECRET))
+    mine.stop()
+    _pretenders(rig, micropython, 8)
+    began = time.monotonic()
+    with pytest.raises(NoDeviceError) as caught:
+        connect_near(store, ask_s=4)
+    assert time.monotonic() - began < 15
+    said = caught.value.message
+    assert said.startswith("8 things that call themselves recorders are in range") and "none of the" in said
+    assert "close to this computer" in caught.value.hint and "cable" in caught.value.hint
 
 
 def test_two_computers_at_once(rig: Rig, mine: Device, tmp_path: Path) -> None:

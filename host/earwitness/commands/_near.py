@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 30.0
 _AGAIN_S: Final = 300.0  # one that stays in range is asked again so often
 _WAIT_S: Final = 5.0
+_WAIT_MOST_S: Final = 60.0  # what only calls itself a recorder must not keep those waiting that are
 
 
 def watch_near(sync: Callable[[Near], None]) -> None:
@@ -23,10 +24,14 @@ def watch_near(sync: Callable[[Near], None]) -> None:
 
     console.say("Waiting for a recorder in range: slide it off or press its button. Ctrl-C ends this.")
     due: dict[str, float] = {}  # by address, which a recorder keeps while its radio is on
+    waits: dict[str, float] = {}  # twice as long each time that one did not answer
     said = ""
     while True:
         try:
-            places = [near for near in ble.find(_LOOK_S) if time.monotonic() >= due.get(near.address, 0)]
+            heard = ble.find(_LOOK_S)
+            waits = {near.address: waits[near.address] for near in heard if near.address in waits}
+            due = {address: when for address, when in due.items() if when > time.monotonic()}
+            places = [near for near in heard if near.address not in due]
             if not places:
                 time.sleep(1)
             for near in places:
@@ -34,7 +39,9 @@ def watch_near(sync: Callable[[Near], None]) -> None:
                 try:
                     sync(near)
                 except (DeviceBusyError, NoDeviceError):
-                    due[near.address] = time.monotonic() + _WAIT_S
+                    wait = waits.get(near.address, _WAIT_S)
+                    due[near.address] = time.monotonic() + wait
+                    waits[near.address] = min(2 * wait, _WAIT_MOST_S)
                     raise
             said = ""
         except EarwitnessError as error:

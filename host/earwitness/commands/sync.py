@@ -34,6 +34,7 @@ _WORDS = {
 _HOW: Final = {"usb": "USB", "ble": "Bluetooth"}
 _LOOK_S: Final = 1.0
 _AGAIN_S: Final = 300.0  # a recorder that stays plugged in is asked again so often
+_ASK_S: Final = 20.0  # one of those in range, while the others wait
 _WAIT_S: Final = 5.0  # and sooner while it records or starts
 
 
@@ -155,7 +156,9 @@ def _find(via: str, which: str | None, port: str | None, place: Near | None) -> 
     if via == "ble":
         from earwitness.link.near import connect_near
 
-        return connect_near(DeviceStore(), which=which, places=None if place is None else [place])
+        if place is None:
+            return connect_near(DeviceStore(), which=which)
+        return connect_near(DeviceStore(), which=which, places=[place], ask_s=_ASK_S)
     from earwitness.link.connect import connect
 
     return connect(DeviceStore(), port, which=which)

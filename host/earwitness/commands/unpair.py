@@ -23,7 +23,7 @@ def unpair(
 ) -> None:
     """Make a recorder free for another owner, its button held. Recordings stay, for the key that they were sealed for."""
     from earwitness.devices import DeviceStore
-    from earwitness.link.connect import named
+    from earwitness.link.answering import named
 
     store = DeviceStore()
     record = named(store, recorder)

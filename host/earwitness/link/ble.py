@@ -20,6 +20,7 @@ from earwitness.errors import EarwitnessError, NoDeviceError
 if TYPE_CHECKING:
     from bleak import BleakClient
     from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import AdvertisementData
 
 SERVICE: Final = "031c2973-20ab-4741-a4a4-3117fa3468cb"  # stands for version 1
 TO_RECORDER: Final = "031c2974-20ab-4741-a4a4-3117fa3468cb"
@@ -29,9 +30,13 @@ _CONFIRM_EVERY: Final = 32  # notifications, a quarter of the recorder's window
 _LIFE_S: Final = 10.0  # and so often in any case: a recorder takes 30 s of silence for a program that is gone
 _CONNECT_S: Final = 15.0
 _CONNECT_TRIES: Final = 2  # the first may fail for reasons of the air
+_PATIENCE_S: Final = 40.0  # for all of connecting
 _CLOSE_S: Final = 5.0
 _WRITE_S: Final = 10.0
 _OTHERS_S: Final = 1.0  # after the first recorder was found, others may still be heard
+_MOST_NEAR: Final = 64  # of what calls itself a recorder, the closest
+_MOST_WAITING: Final = 1 << 20  # bytes that the program has not taken yet: a recorder sends a quarter of that at a time
+_LEAST_ROOM: Final = 20  # bytes of a value: the smallest MTU there is leaves so many
 
 _T = TypeVar("_T")
 
@@ -48,6 +53,7 @@ class Near:
 
     address: str
     device: BLEDevice
+    signal: int = 0  # dBm; the higher, the closer
 
 
 class _Loop:
@@ -105,12 +111,13 @@ def _off(error: Exception) -> BluetoothOffError:
 
 
 def find(timeout: float, stop: threading.Event | None = None) -> list[Near]:
-    """Recorders in range, whoever's: as soon as one is heard, and a second more for others. Empty after `timeout` seconds,
-    or when `stop` is set. Raises BluetoothOffError."""
+    """Recorders in range, whoever's, the closest first: as soon as one is heard, and a second more for others. Empty after
+    `timeout` seconds, or when `stop` is set. Raises BluetoothOffError."""
     from bleak.exc import BleakError
 
     try:
-        return _loop.run(_find(timeout, stop), timeout + _CONNECT_S)
+        found = _loop.run(_find(timeout, stop), timeout + _CONNECT_S)
+        return sorted(found, key=lambda near: -near.signal)[:_MOST_NEAR]
     except (BleakError, OSError, EOFError) as error:
         raise _off(error) from error
 
@@ -121,8 +128,8 @@ async def _find(timeout: float, stop: threading.Event | None) -> list[Near]:
     found = {near.address: near for near in await _left_connected()}
     heard = asyncio.Event()
 
-    def take(device: BLEDevice, _data: object) -> None:
-        found[device.address] = Near(device.address, device)
+    def take(device: BLEDevice, data: AdvertisementData) -> None:
+        found[device.address] = Near(device.address, device, data.rssi)
         heard.set()
 
     if found:
@@ -158,9 +165,9 @@ def _gone() -> NoDeviceError:
 
 
 class BleTransport:
-    """A connection to one recorder, for this program alone."""
+    """A connection to one recorder, for this program alone. Connecting takes at most `patience` seconds."""
 
-    def __init__(self, near: Near) -> None:
+    def __init__(self, near: Near, patience: float = _PATIENCE_S) -> None:
         from bleak.exc import BleakError
 
         self.name = "Bluetooth"
@@ -168,20 +175,22 @@ class BleTransport:
         self._client: BleakClient | None = None
         self._ready = threading.Condition()
         self._received: list[bytes] = []
+        self._waiting = 0  # bytes of them
         self._lost = False
         self._closing = False
         self._last = 0  # number of the last notification
         self._unconfirmed = 0
-        self._room = 20
+        self._room = _LEAST_ROOM
         self._tasks: set[asyncio.Task[None]] = set()
+        end = time.monotonic() + patience
         for tries_left in reversed(range(_CONNECT_TRIES)):
             try:
-                _loop.run(self._connect(), _CONNECT_S + 1)
+                _loop.run(self._connect(), min(_CONNECT_S + 1, max(end - time.monotonic(), 0)))
                 return
             except (BleakError, OSError, EOFError, KeyError, AssertionError) as error:
                 with contextlib.suppress(BleakError, OSError, EOFError, AssertionError):
                     _loop.run(self._disconnect(), _CLOSE_S)
-                if not tries_left:
+                if not tries_left or time.monotonic() >= end:
                     raise NoDeviceError(
                         "The recorder was heard, but does not answer.", "Press its button, stay near, and try again."
                     ) from error
@@ -197,7 +206,7 @@ class BleTransport:
         await client.start_notify(TO_COMPUTER, self._on_data, bluez={"use_start_notify": False})
         characteristic = client.services.get_characteristic(TO_RECORDER)
         assert characteristic is not None
-        self._room = characteristic.max_write_without_response_size
+        self._room = max(characteristic.max_write_without_response_size, _LEAST_ROOM)
         self._start(self._live())
 
     # --- in Bluetooth's thread
@@ -213,7 +222,11 @@ class BleTransport:
             return
         with self._ready:
             self._last = data[0]
-            self._received.append(bytes(data[1:]))
+            if (
+                self._waiting + len(data) <= _MOST_WAITING
+            ):  # what nobody takes is lost as in the air: it is asked for again
+                self._received.append(bytes(data[1:]))
+                self._waiting += len(data)
             self._ready.notify_all()
         self._unconfirmed += 1
         if self._unconfirmed >= _CONFIRM_EVERY:
@@ -261,6 +274,7 @@ class BleTransport:
             self._ready.wait_for(lambda: self._received or self._lost, max(timeout, 0))
             data = b"".join(self._received)
             self._received.clear()
+            self._waiting = 0
             if not data and self._lost:
                 raise _gone()
         return data

@@ -96,6 +96,7 @@ class Conversation:
         self._transport = transport
         self._timeout = timeout
         self._tries = tries
+        self.until: float | None = None  # by time.monotonic(): nothing is waited for after that, whatever comes
         self._receiver = frames.Receiver()
         self._waiting: list[frames.Frame] = []
         self._request = secrets.randbelow(256)
@@ -131,6 +132,8 @@ class Conversation:
         return self._request
 
     def _frame(self, deadline: float) -> frames.Frame | None:
+        if self.until is not None:
+            deadline = min(deadline, self.until)
         while not self._waiting:
             left = deadline - time.monotonic()
             if left <= 0:

@@ -1,17 +1,25 @@
-"""Find the paired recorder that is in range. A recorder tells a stranger nothing, so every one is asked with every secret."""
+"""Find the paired recorder that is in range."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Final
 
 from earwitness.devices import DeviceRecord, DeviceStore
-from earwitness.errors import EarwitnessError, KeyMissingError, NoDeviceError, UsageError
+from earwitness.errors import KeyMissingError, NoDeviceError
 from earwitness.link import ble
-from earwitness.link.client import DeniedError, Recorder
-from earwitness.link.connect import named
+from earwitness.link.answering import Place, Way, named, the_one
+from earwitness.link.client import Recorder
+from earwitness.link.conversation import TRIES
+from earwitness.link.transport import Transport
 
-LOOK_S = 10.0
-ANSWER_S = 6.0  # a page at the smallest MTU takes more than a second
+LOOK_S: Final = 10.0
+ANSWER_S: Final = 6.0  # a page at the smallest MTU takes more than a second
+ASK_S: Final = 45.0  # all that call themselves recorders: anybody can, by the hundred
+_WAY: Final = Way(
+    "in range",
+    "Press the button of the one that you want, hold it close to this computer, and try again. Or use the cable.",
+)
 
 
 def connect_near(
@@ -20,13 +28,15 @@ def connect_near(
     which: str | None = None,
     look_s: float = LOOK_S,
     answer_s: float = ANSWER_S,
+    ask_s: float = ASK_S,
     places: list[ble.Near] | None = None,
 ) -> tuple[Recorder, DeviceRecord]:
-    """A session over Bluetooth with the one paired recorder in range, or among `places`. `which`: its name or the start of
-    its short key. Raises NoDeviceError, BluetoothOffError, KeyMissingError (in range, and not ours), UsageError (several
-    of ours)."""
-    records = [named(store, which)] if which is not None else store.active()
-    if not records:
+    """A session over Bluetooth with the one paired recorder in range, or among `places`; the closest is asked first.
+    `which`: its name or the start of its short key. Raises NoDeviceError, BluetoothOffError, KeyMissingError (in range, and
+    not ours), UsageError (several of ours)."""
+    if which is not None:
+        named(store, which)  # a slip of the pen is said at once
+    elif not store.active():
         raise KeyMissingError(
             "This computer is not paired with a recorder.", "Pair over the cable first: 'earwitness pair'."
         )
@@ -36,44 +46,16 @@ def connect_near(
             "No recorder is in range.",
             "Press its button: for one minute it can be found. It must not be recording, and be within some metres.",
         )
-    found: list[tuple[Recorder, DeviceRecord]] = []
-    failure: EarwitnessError | None = None
-    try:
-        for place in places:
-            try:
-                found.append(_open(place, records, answer_s))
-            except EarwitnessError as error:
-                failure = failure or error
-        if len(found) > 1:
-            names = " and ".join(record.name for _, record in found)
-            raise UsageError(
-                f"More than one of your recorders is in range: {names}.",
-                "Name one with --recorder.",
-            )
-    except BaseException:
-        for recorder, _ in found:
-            recorder.close()
-        raise
-    if not found:
-        assert failure is not None
-        raise failure
-    return found[0]
+    return the_one(
+        [Place("Bluetooth", _opener(place)) for place in places],
+        store,
+        which,
+        _WAY,
+        timeout=answer_s,
+        tries=TRIES,
+        patience=ask_s,
+    )
 
 
-def _open(place: ble.Near, records: Sequence[DeviceRecord], answer_s: float) -> tuple[Recorder, DeviceRecord]:
-    recorder = Recorder(ble.BleTransport(place), timeout=answer_s)
-    try:
-        recorder.hello()
-        for record in records:
-            try:
-                recorder.authenticate(record.secret, record.public)
-            except DeniedError:
-                continue
-            return recorder, record
-        raise KeyMissingError(
-            "The recorder in range is not paired with this computer, or not the one that was named.",
-            "If it is yours, use the computer that it was paired with, or pair it here over the cable.",
-        )
-    except BaseException:
-        recorder.close()
-        raise
+def _opener(place: ble.Near) -> Callable[[float], Transport]:
+    return lambda patience: ble.BleTransport(place, patience)

@@ -181,7 +181,7 @@ class Bluez:
         path = ADAPTER + "/dev_" + address.replace(":", "_")
         now = time.monotonic()
         self._seen[path] = now
-        rssi = -50 - random.randrange(10)
+        rssi -= random.randrange(10)
         if path in self._tree.objects:
             if now - self._told.get(path, 0) >= _RSSI_EVERY_S:
                 self._told[path] = now

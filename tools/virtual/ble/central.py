@@ -29,6 +29,7 @@ class Central:
         self.mtu = mtu
         self._device: Device | None = None
         self._controller: Controller | None = None
+        self.signals: dict[str, int] = {}  # address -> dBm, where it is not that of something near
         self.on_advertisement: Callable[[str, str, bytes, int], None] = lambda *_: None
         self.on_disconnected: Callable[[str], None] = lambda _: None
         self._connections: dict[str, Connection] = {}
@@ -55,9 +56,9 @@ class Central:
 
     def _heard(self, advertisement: Advertisement) -> None:
         kind = "random" if advertisement.address.address_type & 1 else "public"
-        self.on_advertisement(
-            advertisement.address.to_string(False), kind, bytes(advertisement.data_bytes), advertisement.rssi
-        )
+        address = advertisement.address.to_string(False)
+        signal = self.signals.get(address, advertisement.rssi)
+        self.on_advertisement(address, kind, bytes(advertisement.data_bytes), signal)
 
     async def scan(self, on: bool) -> None:
         """Start or stop listening."""

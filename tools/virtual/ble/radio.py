@@ -87,6 +87,10 @@ class Radio:
         """What it asks for from the next connection on; 0: it does not ask."""
         self._computers[computer].central.mtu = mtu
 
+    async def do_signals(self, computer: int, signals: dict[str, int]) -> None:
+        """How well it hears some addresses, in dBm; all others are near."""
+        self._computers[computer].central.signals = signals
+
     async def do_faults(self, **faults: Any) -> None:
         """Make the air bad, or with nothing good again; packets are numbered from now."""
         self._air.set_faults(Faults(**faults))
