@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import pty
+import threading
 import tty
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from earwitness.cli import main
-from earwitness.errors import EarwitnessError
-from earwitness.install import drivers, image
+from earwitness.errors import EarwitnessError, NoDeviceError
+from earwitness.install import board, drivers, image
+from earwitness.install.board import Board, BoardError
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +159,128 @@ def test_what_does_not_answer_is_told_apart(silent_port: str, capsys: pytest.Cap
     assert main(["install", "--without-chips", "--port", silent_port]) == 10
     said = capsys.readouterr().err
     assert "neither a recorder nor MicroPython" in said and "BOOTSEL" in said
+
+
+class Prompt:
+    """Something at a serial port that speaks as MicroPython's raw prompt does, and answers each question with `says`."""
+
+    def __init__(self, says: Callable[[str], bytes]) -> None:
+        self._ours, self._theirs = pty.openpty()
+        tty.setraw(self._theirs)
+        self._says = says
+        self.port = os.ttyname(self._theirs)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        held = b""
+        try:
+            while data := os.read(self._ours, 4096):
+                held += data
+                if held.endswith(b"\x01") and not held.endswith(b"\x05A\x01"):
+                    os.write(self._ours, b"raw REPL; CTRL-B to exit\r\n>")
+                    held = b""
+                elif held.endswith(b"\x05A\x01"):
+                    os.write(self._ours, b"R\x00")
+                    held = b""
+                elif held.endswith(b"\x04"):
+                    os.write(self._ours, b"OK" + self._says(held.decode()) + b"\x04>")
+                    held = b""
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        os.close(self._ours)
+        os.close(self._theirs)
+
+
+@pytest.fixture
+def prompt() -> Iterator[Callable[[Callable[[str], bytes]], str]]:
+    made: list[Prompt] = []
+
+    def make(says: Callable[[str], bytes]) -> str:
+        made.append(Prompt(says))
+        return made[-1].port
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_board_that_will_do_is_known(prompt: Callable[..., str]) -> None:
+    said = b"['Raspberry Pi Pico W with RP2040', (1, 28, 0, ''), 4870]\r\n\x04"
+    with Board(prompt(lambda code: said if "implementation" in code else b"\x04")) as found:
+        assert found.check() == "MicroPython 1.28.0 on Raspberry Pi Pico W with RP2040"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "None",
+        "7",
+        "'Pico W'",
+        "[]",
+        "[None, None, None]",
+        "[None, (1, 28, 0), 4870]",
+        "[['Pico W'], (1, 28, 0), 4870]",
+        "['Pico W', 'one', 4870]",
+        "['Pico W', ('1', '28'), 4870]",
+        "['Pico W', (1,), 4870]",
+        "['Pico W', {}, 4870]",
+        "['Pico W', (1, 28, 0), None]",
+        "['Pico W', (1, 28, 0), 1.5]",
+        "['Pico W', (1, 28) + (0,) * 9, 4870]",
+        "['Pico W', (1, 28, 0), 4870",
+        "<object>",
+        "\xff\xfe",
+        "[" * 3000,
+        "(" * 500 + ")" * 500,
+        "",
+    ],
+)
+def test_a_board_that_answers_anything_at_all_is_told_in_a_sentence(prompt: Callable[..., str], said: str) -> None:
+    answer = said.encode("latin-1") + b"\r\n\x04"
+    with (
+        Board(prompt(lambda code: answer if "implementation" in code else b"\x04")) as found,
+        pytest.raises((BoardError, NoDeviceError)) as caught,
+    ):
+        found.check()
+    assert caught.value.message.isprintable() and caught.value.message.endswith(".") and caught.value.hint
+
+
+@pytest.mark.parametrize("talk", [b"and " * 30_000, b"\x1b[2J['Pico W" * 9000])
+def test_a_board_that_does_not_stop_talking_is_told_so(prompt: Callable[..., str], talk: bytes) -> None:
+    with (
+        Board(prompt(lambda code: talk)) as found,
+        pytest.raises(BoardError, match="does not stop talking") as caught,
+    ):
+        found.check()
+    assert "another board" in caught.value.hint
+
+
+def test_a_board_that_drips_is_told_so(prompt: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then, for ever: no single one is late."""
+    monkeypatch.setattr(board, "_ANSWER_S", -board._READ_TIMEOUT_S + 0.5)
+    over = threading.Event()
+
+    def drip(_code: str) -> bytes:
+        over.wait(1.5)
+        return b"x" * 20
+
+    with Board(prompt(drip)) as found, pytest.raises(BoardError, match="does not stop talking"):
+        found.check()
+
+
+def test_letters_that_are_none_reach_no_terminal(prompt: Callable[..., str]) -> None:
+    said = b"['\\x1b[31mPico W', (1, 2, 0), 4870]\r\n\x04"
+    with (
+        Board(prompt(lambda code: said if "implementation" in code else b"\x04")) as found,
+        pytest.raises(BoardError, match="too old") as caught,
+    ):
+        found.check()
+    assert "\x1b" not in caught.value.message
+
+
+def test_a_list_of_files_that_is_none_is_told(prompt: Callable[..., str]) -> None:
+    with Board(prompt(lambda code: b"7\r\n\x04")) as found, pytest.raises(BoardError, match="list its files"):
+        found.has("reserved")

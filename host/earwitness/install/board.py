@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import struct
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,11 +22,66 @@ DOWNLOAD: Final = "https://micropython.org/download/RPI_PICO_W"
 _BYTECODE: Final = (6, 3, 4)  # what mpy-cross writes: version, sub-version, native code for armv6m
 _CHUNK_BYTES: Final = 3072
 _HASH_BYTES: Final = 4096
+_HASH_S: Final = 60.0
 _READ_TIMEOUT_S: Final = 10.0
+_MOST_SAID_BYTES: Final = 65536  # in one answer; the longest is a list of files
+_ANSWER_S: Final = 30.0  # for a whole answer, beside what it may be silent for
+_VERSION: Final = 5  # numbers and words of sys.implementation.version
+_MACHINE: Final = 100  # letters of its name that are shown
 
 
 class BoardError(EarwitnessError):
     """The board is not one that the firmware runs on, or did not do what it was told."""
+
+
+# What mpremote raises for a board that is gone, and for one that answers anything at all
+_NO_ANSWER: Final = (
+    TransportError,
+    SerialException,
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    struct.error,
+    RecursionError,
+    MemoryError,
+)
+
+
+class _Bounded:
+    """A serial port for mpremote, which would listen for ever to a board that never stops talking."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._left = 0
+        self._end = 0.0
+        self.begin(_READ_TIMEOUT_S)
+
+    def begin(self, silent_s: float) -> None:
+        """Another question: the board may be silent for so long, and then has some time for its answer."""
+        self._left = _MOST_SAID_BYTES
+        self._end = time.monotonic() + silent_s + _ANSWER_S
+
+    def read(self, count: int = 1) -> bytes:
+        data: bytes = self._port.read(count)
+        self._left -= len(data)
+        self._check()
+        return data
+
+    def inWaiting(self) -> int:  # noqa: N802  # its name in pyserial
+        self._check()
+        return int(self._port.inWaiting())
+
+    def _check(self) -> None:
+        if self._left < 0 or time.monotonic() > self._end:
+            raise BoardError(
+                "The board does not stop talking, and not of what it was asked.",
+                "Unplug it, plug it in again, and run the same again. If it says this again, use another board.",
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
 
 
 @contextlib.contextmanager
@@ -36,7 +93,7 @@ def _told(what: str) -> Iterator[None]:
     except TransportExecError as error:
         lines = error.error_output.strip().splitlines()
         raise BoardError(f"The board could not {what}: {lines[-1] if lines else 'it gave no reason'}.") from error
-    except (TransportError, SerialException, OSError, SyntaxError, ValueError, IndexError) as error:
+    except _NO_ANSWER as error:
         raise NoDeviceError(
             f"The board stopped answering while it was to {what}.",
             "Check the cable, unplug it and plug it in again, then run the same again. What was installed before is still there.",
@@ -49,6 +106,7 @@ class Board:
     def __init__(self, port: str) -> None:
         with _told("answer"):
             self._link = SerialTransport(port, timeout=_READ_TIMEOUT_S)
+        self._port = self._link.serial = _Bounded(self._link.serial)
         try:
             with _told("answer"):
                 self._link.enter_raw_repl(soft_reset=False)
@@ -76,6 +134,7 @@ class Board:
     def run(self, code: str, what: str, timeout: float = _READ_TIMEOUT_S) -> None:
         """Run `code` there; it may be silent for `timeout` seconds. `what`: in words, for the error."""
         with _told(what):
+            self._port.begin(timeout)
             said, error = self._link.exec_raw(code, timeout=timeout)
             if error:
                 raise TransportExecError(said, error.decode("utf-8", "replace"))
@@ -83,20 +142,25 @@ class Board:
     def ask(self, expression: str, what: str) -> Any:
         """The value of a Python expression there."""
         with _told(what):
+            self._port.begin(_READ_TIMEOUT_S)
             return self._link.eval(expression)
 
     def check(self) -> str:
         """Is it a Pico W with a MicroPython that will do? Returns what it calls itself. Raises BoardError."""
         self.run("import sys", "say what it is")
-        machine, version, bytecode = self.ask(
-            "(sys.implementation._machine, tuple(sys.implementation.version[:3]), sys.implementation._mpy)",
+        update = f"Hold BOOTSEL while plugging it in, copy the newest file from {DOWNLOAD} onto the drive that appears, and run this again."
+        match self.ask(
+            "[getattr(sys.implementation, n, None) for n in ('_machine', 'version', '_mpy')]",
             "say what it is",
-        )
-        named = f"MicroPython {'.'.join(map(str, version))} on {machine}"
+        ):
+            case [str(machine), (int(major), int(minor), *_) as version, int(bytecode)] if len(version) <= _VERSION:
+                machine = "".join(letter if letter.isprintable() else "?" for letter in machine)[:_MACHINE]
+            case _:
+                raise BoardError("The board does not say what it is as MicroPython on a Pico W does.", update)
+        named = f"MicroPython {'.'.join(map(str, version[:3]))} on {machine}"
         if "Pico W" not in machine:
             raise BoardError(f"This is {named}.", "The recorder is built on a Raspberry Pi Pico W.")
-        update = f"Hold BOOTSEL while plugging it in, copy the newest file from {DOWNLOAD} onto the drive that appears, and run this again."
-        if tuple(version[:2]) < MICROPYTHON:
+        if (major, minor) < MICROPYTHON:
             raise BoardError(f"{named} is too old: {'.'.join(map(str, MICROPYTHON))} is needed.", update)
         if (bytecode & 0xFF, (bytecode >> 8) & 3, (bytecode >> 10) & 15) != _BYTECODE:
             raise BoardError(f"{named} does not run the code that this program compiles.", update)
@@ -114,13 +178,17 @@ class Board:
 
     def has(self, name: str) -> bool:
         """There is such a file or folder at the top."""
-        return name in self.ask("__import__('os').listdir('/')", "list its files")
+        found = self.ask("__import__('os').listdir('/')", "list its files")
+        if not isinstance(found, list):
+            raise BoardError("The board could not list its files: it answered something else.")
+        return name in found
 
     def hash(self, path: str) -> bytes | None:
         """SHA-256 of a file as the board reads it, None where there is none."""
         if not self.has(path.strip("/")):
             return None
         with _told(f"read {path}"):
+            self._port.begin(_HASH_S)
             return bytes(self._link.fs_hashfile(path, "sha256", _HASH_BYTES))
 
     def rename(self, old: str, new: str) -> None:
