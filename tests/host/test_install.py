@@ -5,8 +5,10 @@ On a real MicroPython image it is tried in tests/emulator/test_install.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import struct
 import threading
 import tty
 import zipfile
@@ -15,6 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from earwitness.cli import main
 from earwitness.errors import EarwitnessError, NoDeviceError
@@ -27,19 +31,25 @@ def firmware() -> image.Firmware:
     return image.build(image.sources(), {})
 
 
-def _index(data: bytes) -> tuple[str, dict[str, bytes]]:
+def _index(data: bytes) -> tuple[str, dict[str, bytes], dict[str, list[tuple[int, int]]]]:
+    """The first line, the modules, and where in each the code of its functions is said to lie."""
+    assert int(data.split(b"\n")[0].split()[2]) == len(data) - 32
     head, _, rest = data[:-32].partition(b"\n\n")
     first, *lines = head.decode("ascii").split("\n")
-    modules = {}
+    modules, functions, end = {}, {}, 0
     for line in lines:
-        name, size = line.split(" ")
-        modules[name], rest = rest[: int(size)], rest[int(size) :]
-    assert rest == b""
-    return first, modules
+        name, *numbers = line.split(" ")
+        offset, size, count = map(int, numbers)
+        assert offset == end
+        end = offset + size + 4 * count
+        modules[name] = rest[offset : offset + size]
+        functions[name] = list(struct.iter_unpack("<HH", rest[offset + size : end]))
+    assert end == len(rest)
+    return first, modules, functions
 
 
 def test_every_module_is_in_the_image_compiled(firmware: image.Firmware) -> None:
-    first, modules = _index(firmware.image)
+    first, modules, _ = _index(firmware.image)
     assert first.startswith("earwitness ")
     folder = image.sources()
     expected = {path.relative_to(folder).with_suffix(".mpy").as_posix() for path in folder.rglob("*.py")}
@@ -59,9 +69,50 @@ def test_the_same_sources_give_the_same_hash_anywhere(firmware: image.Firmware) 
     assert image.build(image.sources(), {}).image == firmware.image
 
 
-def test_it_fits_beside_its_predecessor(firmware: image.Firmware) -> None:
-    """Half a megabyte of the 848 KiB is the journal's; an update needs the old image and the new one at once."""
-    assert 2 * len(firmware.image) + 40_000 < (848 - 512) * 1024
+def test_functions_lie_where_the_image_says(firmware: image.Firmware) -> None:
+    """Longest first, none beyond its module, and no two over each other."""
+    _, modules, functions = _index(firmware.image)
+    assert sum(map(len, functions.values())) > 400
+    for name, found in functions.items():
+        assert [length for _, length in found] == sorted((length for _, length in found), reverse=True)
+        end = 0
+        for offset, length in sorted(found):
+            assert end < offset
+            end = offset + length
+        assert end <= len(modules[name])
+
+
+def test_bytecode_is_found_between_whatever_a_module_holds() -> None:
+    source = (
+        "import micropython\n"
+        "A = (1, 'text', b'bytes', 1 << 70, 2.5, (None, True, ...), 'x' * 3)\n"
+        "def first(a, b=2, *c, d=3, **e):\n    return [x + a for x in c]\n"
+        "@micropython.viper\ndef second(p: ptr8, n: int) -> int:\n    return p[n] + 70000\n"
+        "@micropython.native\ndef third(a):\n    return lambda: a\n"
+        "class Fourth:\n    def fifth(self):\n        yield self\n"
+    )
+    code = image.compiled(source, "module.py")
+    found = mpy.functions(code)
+    assert len(found) == 5  # first and its list, third's lambda, the class and its method; neither viper nor native
+    returns = 0x63
+    assert all(code[offset + length - 1] == returns for offset, length in found)
+
+
+@given(st.data())
+def test_no_other_file_is_taken_for_a_module(firmware: image.Firmware, data: st.DataObject) -> None:
+    _, modules, _ = _index(firmware.image)
+    code = bytearray(modules["recorder/session.mpy"])
+    for _ in range(data.draw(st.integers(1, 4))):
+        code[data.draw(st.integers(0, len(code) - 1))] = data.draw(st.integers(0, 255))
+    del code[data.draw(st.integers(0, len(code))) :]
+    with contextlib.suppress(EarwitnessError):
+        assert all(0 < offset and offset + length <= len(code) for offset, length in mpy.functions(bytes(code)))
+
+
+def test_the_firmware_fits_where_it_goes(firmware: image.Firmware) -> None:
+    """With 12 KB to grow and for the chips' drivers; and as a file beside an older starter in what the rest of the flash has."""
+    assert len(firmware.image) + 12_000 < image.LARGEST
+    assert len(firmware.image) + 2 * 24_576 < (212 - 160) * 4096
 
 
 def test_a_module_that_does_not_compile_is_named(tmp_path: Path) -> None:

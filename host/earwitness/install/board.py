@@ -69,7 +69,7 @@ class _Bounded:
         self._check()
         return data
 
-    def inWaiting(self) -> int:  # noqa: N802  # its name in pyserial
+    def inWaiting(self) -> int:  # its name in pyserial
         self._check()
         return int(self._port.inWaiting())
 
@@ -190,6 +190,12 @@ class Board:
         with _told(f"read {path}"):
             self._port.begin(_HASH_S)
             return bytes(self._link.fs_hashfile(path, "sha256", _HASH_BYTES))
+
+    def firmware(self) -> bytes:
+        """The hash of the firmware that it runs when it starts, b"" where there is none."""
+        what = "say what is installed"
+        self.run("try:\n import bundle\n _v = bundle.version()[0]\nexcept Exception:\n _v = b''", what)
+        return bytes(self.ask("_v", what))
 
     def rename(self, old: str, new: str) -> None:
         """Put a file in another's place, in one step."""
