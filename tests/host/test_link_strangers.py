@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,124 @@ def test_a_lying_recorder_cannot_keep_the_computer_for_ever() -> None:
     recorder.authenticate(SECRET, sealed_recording.public_key(SEED))
     with pytest.raises((EarwitnessError, LinkLostError)):
         recorder.list()
+
+
+class Drawn(Liar):
+    """Proves itself, and then answers each command with what `say` makes of it: seconds to wait, then inner answers."""
+
+    def __init__(self, say: Callable[[int, bytes], list[tuple[float, int, bytes]]]) -> None:
+        super().__init__([], b"")
+        self._say = say
+        self._due: list[tuple[float, bytes]] = []
+
+    def write(self, data: bytes) -> None:
+        for frame in frames.Receiver().feed(data):
+            if frame.kind != messages.SEALED:
+                super().write(frames.encode(frame.kind, frame.request, frame.payload))
+                continue
+            assert self._channel is not None
+            text = self._channel.unseal(frame)
+            assert text is not None
+            self._due = []
+            at = time.monotonic()
+            head = bytes((messages.SEALED, frame.request))
+            for wait, kind, payload in self._say(text[0], text[1:]):
+                at += wait
+                sealed = self._channel.seal(head, bytes((kind,)) + payload)
+                self._due.append((at, frames.encode(messages.SEALED, frame.request, sealed)))
+
+    def read(self, timeout: float) -> bytes:
+        if self._out:
+            return super().read(timeout)
+        if not self._due or self._due[0][0] > time.monotonic() + timeout:
+            time.sleep(timeout)
+            return b""
+        at, data = self._due.pop(0)
+        time.sleep(max(at - time.monotonic(), 0))
+        return data
+
+
+def _drawn(say: Callable[[int, bytes], list[tuple[float, int, bytes]]], timeout: float = 0.05) -> Recorder:
+    recorder = Recorder(Drawn(say), timeout=timeout, tries=2)
+    recorder.authenticate(SECRET, sealed_recording.public_key(SEED))
+    return recorder
+
+
+_HUGE = messages.Recording(1, bytes(range(16)), messages.MOST_PAGES, messages.FINAL)
+
+
+def _pages(request: bytes, wait: float, count: int) -> list[tuple[float, int, bytes]]:
+    _, first, asked = struct.unpack("<QIH", request)
+    numbers = range(first, first + min(count, asked))
+    return [(wait, messages.MISSING, struct.pack("<I", number)) for number in numbers]
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_a_read_that_is_drawn_out_ends_in_a_sentence(count: int) -> None:
+    """A page now and then, each just in time, of a file as large as there is: a million of them would take a day."""
+    recorder = _drawn(
+        lambda command, request: [*_pages(request, 0.04, count), (0, messages.READ | messages.ANSWER, bytes(4))]
+    )
+    began = time.monotonic()
+    with pytest.raises(LinkLostError, match="no end to it") as caught:
+        for _ in recorder.read(_HUGE):
+            pass
+    assert time.monotonic() - began < 15
+    assert "resumes" in caught.value.hint
+
+
+def test_a_page_that_is_repeated_for_ever_is_no_answer() -> None:
+    """Each is in time, and none is the next one."""
+    recorder = _drawn(lambda command, request: [(0.01, messages.MISSING, bytes(4)) for _ in range(10_000)])
+    began = time.monotonic()
+    with pytest.raises(LinkLostError, match="stopped answering"):
+        for _ in recorder.read(_HUGE, 5):
+            pass
+    assert time.monotonic() - began < 3
+
+
+def _entry(seq: int, state: int = 1, marks: int = 0, pages: int = 9, name: bytes = b"") -> bytes:
+    recording_id = name or seq.to_bytes(16, "big")
+    return struct.pack(f"<Q16sIBH{marks}I", seq, recording_id, pages, state, marks, *range(marks))
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.04])
+def test_a_list_without_end_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, wait: float) -> None:
+    """One entry at a time, as fast as it goes or each just in time."""
+    monkeypatch.setattr("earwitness.link.client._MOST_RECORDINGS", 1000)
+
+    def say(_command: int, request: bytes) -> list[tuple[float, int, bytes]]:
+        (after,) = struct.unpack("<Q", request)
+        return [(wait, messages.LIST | messages.ANSWER, b"\x01\x01" + _entry(after + 1))]
+
+    began = time.monotonic()
+    with pytest.raises(EarwitnessError, match="does not end") as caught:
+        _drawn(say).list()
+    assert time.monotonic() - began < 10 and "exchanged" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x01",
+        b"\x02\x00",
+        b"\x01\x00",
+        b"\x00\x01",
+        b"\x00\x01" + _entry(0),
+        b"\x00\x01" + _entry(1) + b"\x00",
+        b"\x00\x01" + _entry(1)[:-1],
+        b"\x00\x02" + _entry(1),
+        b"\x00\x02" + _entry(2) + _entry(1),
+        b"\x00\x02" + _entry(1) + _entry(1),
+        b"\x00\x02" + _entry(1, name=b"\x07" * 16) + _entry(2, name=b"\x07" * 16),
+        b"\x00\x01" + _entry(1, marks=65),
+        b"\x00\x01" + _entry(1, pages=messages.MOST_PAGES + 1),
+        b"\x00\x01" + _entry(1)[:-2] + b"\xff\xff",
+    ],
+)
+def test_a_list_that_does_not_hold_together_is_refused(answer: bytes) -> None:
+    with pytest.raises(
+        EarwitnessError, match=r"The recorder's list (does not hold together|names a recording twice)\."
+    ):
+        _drawn(lambda command, request: [(0, messages.LIST | messages.ANSWER, answer)]).list()

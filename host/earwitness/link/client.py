@@ -25,11 +25,14 @@ from earwitness.link.messages import PAGE_BYTES, WINDOW_PAGES, Recording, Status
 
 _CLOCK_PROBES: Final = 4
 _MOST_RECORDINGS: Final = 65_536  # a folder of FAT32 holds no more files
+_LIST_TIMEOUTS: Final = 60  # for all of LIST: two minutes by cable
+_READ_TIMEOUTS: Final = 30  # to begin with; each page may take one,
+_PAGES_A_TIMEOUT: Final = 2  # but on average they have to come as fast as this
 _PAIR_TIMEOUT_S: Final = 15.0  # keys, flash and a signature, on the chip
 _SELFTEST_TIMEOUT_S: Final = 20.0
 _FREE_TIMEOUT_S: Final = 20.0  # giving a long file's space back walks its chain
 _FORMAT_TIMEOUT_S: Final = 180.0  # a large card's allocation tables are zeroed
-
+_STRANGE: Final = "Do not use it. If it looks like yours, somebody may have exchanged it."
 
 __all__ = [
     "AlreadyPairedError",
@@ -108,7 +111,7 @@ class Recorder(Conversation):
             if not channel.is_recorder(proof):
                 raise IntegrityError(
                     "What answers is not the recorder that was paired: it cannot prove itself.",
-                    "Do not use it. If it looks like yours, somebody may have exchanged it.",
+                    _STRANGE,
                 )
             self._channel = channel
             self._public = public_key
@@ -158,28 +161,31 @@ class Recorder(Conversation):
         return messages.parse_status(payload, self._public, nonce)
 
     def list(self, after: int = 0) -> list[Recording]:
-        """All recordings with a number above `after`, in order."""
-        found: list[Recording] = []
+        """All recordings with a number above `after`, in order. Raises FormatError for a list that does not end or hold
+        together."""
+        found: dict[bytes, Recording] = {}
+        end = time.monotonic() + _LIST_TIMEOUTS * self._timeout
         more = True
         while more:
             payload = self._command(messages.LIST, struct.pack("<Q", after))
             entries, more = messages.parse_list(payload, after)
-            found += entries
-            if len(found) > _MOST_RECORDINGS:
-                raise FormatError(
-                    "The recorder's list does not end.",
-                    "Do not use it. If it looks like yours, somebody may have exchanged it.",
-                )
+            count = len(found) + len(entries)
+            found |= {entry.recording_id: entry for entry in entries}
+            if len(found) < count:
+                raise FormatError("The recorder's list names a recording twice.", _STRANGE)
+            if more and (count > _MOST_RECORDINGS or time.monotonic() > end):
+                raise FormatError("The recorder's list does not end.", _STRANGE)
             if entries:
                 after = entries[-1].seq
-        return found
+        return list(found.values())
 
     def read(self, recording: Recording, first: int = 0, stop: int | None = None) -> Iterator[Page]:
         """Pages of a recording's file from `first` on, in order, to `stop` (not with it) or to its last; lost ones are asked
-        for again."""
+        for again. Raises LinkLostError where none come any more, or so slowly that there is no end to it."""
         page = first
         end = recording.pages if stop is None else min(stop, recording.pages)
         fruitless = 0
+        began = time.monotonic()
         while page < end:
             before = page
             for item in self._window(recording, page, min(WINDOW_PAGES, end - page)):
@@ -188,11 +194,19 @@ class Recorder(Conversation):
             fruitless = 0 if page > before else fruitless + 1
             if fruitless >= self._tries:
                 raise LinkLostError("The recorder stopped answering.", "Running the same again resumes.")
+            took = time.monotonic() - began
+            if took > self._timeout * (_READ_TIMEOUTS + (page - first) / _PAGES_A_TIMEOUT):
+                raise LinkLostError(
+                    f"The recorder sends so slowly that there is no end to it: {page - first} pages in {took:.0f} s.",
+                    "Bring it close, or try another cable; running the same again resumes.",
+                )
 
     def _window(self, recording: Recording, first: int, count: int) -> Iterator[Page]:
+        """What comes of one READ. The next page has to come in time, whatever else does."""
         request = self._send(messages.READ, struct.pack("<QIH", recording.seq, first, count))
         page = first
-        while (found := self._receive(request, time.monotonic() + self._timeout)) is not None:
+        deadline = time.monotonic() + self._timeout
+        while (found := self._receive(request, deadline)) is not None:
             kind, payload = found
             if kind == messages.READ | messages.ANSWER:
                 return
@@ -213,6 +227,7 @@ class Recorder(Conversation):
             page += 1
             if page == first + count:
                 return
+            deadline = time.monotonic() + self._timeout
 
     def set_clock(self) -> ClockSet:
         """Tell the recorder the time. Its error bound is half the shortest of a few round trips, plus a millisecond."""

@@ -27,6 +27,8 @@ WINDOW_PAGES: Final = 64
 PAGE_BYTES: Final = 4096
 MOST_PAGES: Final = 1 << 20  # of a file on FAT32: more is no recording, and would fill this computer's disk
 FINAL, OPEN, FREED, LOST, ELSEWHERE = 1, 2, 3, 4, 5  # state of a recording in LIST
+STATES: Final = (FINAL, OPEN, FREED, LOST, ELSEWHERE)
+MOST_MARKS: Final = 64  # of a recording in LIST, the first
 _RECEIPT_HELD: Final = 0x80
 LIGHT, NAME, OWNERS = 1, 2, 3  # settings
 LIGHT_LEAST: Final = 8
@@ -181,7 +183,7 @@ def parse_list(payload: bytes, after: int) -> tuple[list[Recording], bool]:
             raise bad
         seq, recording_id, pages, state, count = _ENTRY.unpack_from(payload, at)
         at += _ENTRY.size
-        if seq <= after or pages > MOST_PAGES or at + 4 * count > len(payload):
+        if seq <= after or pages > MOST_PAGES or count > MOST_MARKS or at + 4 * count > len(payload):
             raise bad
         marks = struct.unpack_from(f"<{count}I", payload, at)
         at += 4 * count
