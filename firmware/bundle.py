@@ -1,54 +1,74 @@
-"""The installed firmware: one file in flash, mounted at /firmware and imported from there.
+"""The installed firmware: one image in flash of its own, imported from there and, on the chip, run where it lies.
 
-One file, because littlefs gives each file at least 4 KiB and the flash has not that many; and because a new one beside
-the old one, then one rename, is an update that no power cut can leave half done.
+The image: a first line `earwitness VERSION LENGTH`, where LENGTH is that of all but the hash; a line `PATH OFFSET SIZE
+FUNCTIONS` for every module; an empty line; from there on, at OFFSET, the module's SIZE bytes and 4 for each of its
+functions: where in the module its bytecode begins and how long it is, 16 bits each, little-endian, the longest first; last
+the SHA-256 of everything before, 32 bytes. That hash is what recordings carry as their firmware.
 
-The file: a first line `earwitness VERSION`; a line `PATH SIZE` for every module; an empty line; the modules' bytes in
-that order; the SHA-256 of everything before, 32 bytes. That hash is what recordings carry as their firmware.
+MicroPython copies what it imports into RAM, all of it, and there is not enough. So when a module has been imported, each of
+its functions is pointed to its own bytecode in flash and the copy is left to the garbage collector. That asks for nothing
+but equal bytes: what is not found in flash byte for byte stays as it is. Nothing of a module runs at that moment, for the
+import is not over yet; a function that ran would lose the code under its feet.
 """
 
+import builtins
 import gc
+import io
 import sys
 
+import micropython
+import uctypes
 import vfs
+from micropython import const
 
 try:
     from typing import TYPE_CHECKING
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO
+    from typing import Any
 
-FILE = "/earwitness.img"
+    from viper import ptr8, ptr32
+
 MOUNT = "/firmware"
+BLOCKS = const(32)  # of flash, for the image
+RESERVED = const(160)  # at the end of the flash: the image, then what hal/flash.py keeps (hal/reserve.py)
 
-_NO_ENTRY = 2  # ENOENT
-_FOLDER = 0x4000
-_HEAD_BYTES = 512  # the index is read in pieces of this size
+_BLOCK = const(4096)
+_NO_ENTRY = const(2)  # ENOENT
+_FOLDER = const(0x4000)
+_FILE = const(0x8000)
+_LINE_BYTES = const(96)
+_HASH_BYTES = const(32)
+_CLOSE = const(4)
+_BUFFER_SIZE = const(11)
+_FAILED = const(-1)
+
+
+class _Module(io.IOBase):
+    """The bytes of a module, as a file that `import` reads."""
+
+    def __init__(self, image: "memoryview", at: int, end: int) -> None:
+        self._image = image
+        self._at = at
+        self._end = end
+
+    def readinto(self, into: "Any") -> int:
+        count = min(len(into), self._end - self._at)
+        into[:count] = self._image[self._at : self._at + count]
+        self._at += count
+        return count
+
+    def ioctl(self, request: int, argument: int) -> int:
+        return 255 if request == _BUFFER_SIZE else 0 if request == _CLOSE else _FAILED
 
 
 class Bundle:
-    """A read-only file system of what `FILE` holds: as much of one as `import` asks for."""
+    """A read-only file system of an image: as much of one as `import` asks for."""
 
-    def __init__(self, file: str) -> None:
-        """Raises OSError where there is no such file."""
-        self._file = file
-        self._index = b""
-        self._read_index()
-
-    def _read_index(self) -> None:
-        index = b""
-        with open(self._file, "rb") as image:
-            while b"\n\n" not in index:
-                piece = image.read(_HEAD_BYTES)
-                if not piece:
-                    raise OSError(_NO_ENTRY)
-                index += piece
-        self._index = index[: index.find(b"\n\n") + 1]
-
-    def forget(self) -> None:
-        """Give the index's memory back; the next import reads it again."""
-        self._index = b""
+    def __init__(self, image: "memoryview") -> None:
+        self._image = image
+        self._address = uctypes.addressof(image)
 
     def mount(self, readonly: bool, mkfs: bool) -> None:
         pass
@@ -56,61 +76,152 @@ class Bundle:
     def umount(self) -> None:
         pass
 
-    def _find(self, path: str, end: str) -> int:
-        if not self._index:
-            self._read_index()
-        return self._index.find(("\n" + path.lstrip("/") + end).encode())
+    def find(self, path: str) -> int:
+        """Where in the image the line begins that `path` begins, -1 for none; of "" the empty line that ends the index."""
+        return int(_find(self._address, len(self._image), path.encode(), len(path.encode())))
 
-    def stat(self, path: str) -> "tuple[int, ...]":
-        if self._find(path, " ") >= 0:
-            return (0x8000, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        if self._find(path, "/") >= 0:
-            return (_FOLDER, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        raise OSError(_NO_ENTRY)
-
-    def open(self, path: str, mode: str) -> "IO[bytes]":
-        """The image itself, at the module's first byte: compiled code says where it ends."""
-        at = self._find(path, " ")
+    def line(self, path: str) -> "list[int]":
+        """[where it begins in the image, SIZE, FUNCTIONS] of a module. Raises OSError if there is none."""
+        at = self.find(path.lstrip("/") + " ")
         if at < 0:
             raise OSError(_NO_ENTRY)
+        fields = bytes(self._image[at : at + _LINE_BYTES]).split(b"\n", 1)[0].split()
+        return [self.find("") + 1 + int(fields[1]), int(fields[2]), int(fields[3])]
+
+    def stat(self, path: str) -> "tuple[int, ...]":
+        path = path.lstrip("/")
+        kind = _FILE if self.find(path + " ") >= 0 else _FOLDER if self.find(path + "/") >= 0 else 0
+        if not kind:
+            raise OSError(_NO_ENTRY)
+        return (kind, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+    def open(self, path: str, mode: str) -> _Module:
+        at, size, functions = self.line(path)
         gc.collect()  # else what is loaded lies strewn between what loading left behind, and no large piece remains
-        offset = len(self._index) + 1
-        line = self._index.find(b"\n") + 1
-        while line <= at:
-            end = self._index.find(b"\n", line)
-            offset += int(self._index[self._index.find(b" ", line) + 1 : end])
-            line = end + 1
-        image = open(self._file, "rb")
-        image.seek(offset)
-        return image
+        if functions and sys.platform == "rp2":
+            name = path[: path.rfind(".")].lstrip("/").replace("/", ".")
+            name = name[:-9] if name.endswith(".__init__") else name
+            _loading.append((name, self._address + at, self._address + at + size, functions))
+        return _Module(self._image, at, at + size)
 
 
-bundle: "Bundle | None" = None
+@micropython.viper
+def _find(image: int, size: int, name: ptr8, count: int) -> int:
+    index = ptr8(image)
+    at = 0
+    while at + count < size:
+        same = 0
+        while same < count and index[at + same] == name[same]:
+            same += 1
+        if same == count and (count or index[at] == 10):
+            return at
+        if index[at] == 10:
+            return -1
+        while at < size and index[at] != 10:
+            at += 1
+        at += 1
+    return -1
 
 
-def mount(file: str = FILE) -> None:
-    """Import from the installed firmware from now on. Without one, from wherever Python looks anyway."""
-    global bundle
-    try:
-        bundle = Bundle(file)
-    except OSError:
+# --- in place ------------------------------------------------------------------------------------------------------------
+
+_loading = []  # type: list[tuple[str, int, int, int]] # modules being imported: name, address, address of the table, its lines
+_FUNCTIONS = (type(lambda: 0), type((lambda: (yield))))
+_FUNCTION_TYPES = tuple(id(kind) for kind in _FUNCTIONS)
+_WRAPPERS = (property, staticmethod, classmethod)
+
+
+@micropython.viper
+def _point(function: int, module: int, table: int, count: int):  # type: ignore[no-untyped-def]
+    """Point mp_obj_fun_bc_t at address `function` to its bytecode in flash, if it is there."""
+    fields = ptr32(function)
+    code = fields[3]
+    if code < 0x20000000:  # in flash already
         return
-    vfs.mount(bundle, MOUNT)
-    sys.path.insert(0, MOUNT)
+    copy = ptr8(code)
+    lines = ptr8(table)
+    line = 0
+    while line < 4 * count:
+        start = module + (lines[line] | lines[line + 1] << 8)
+        length = lines[line + 2] | lines[line + 3] << 8
+        flash = ptr8(start)
+        same = 0
+        while same < length and copy[same] == flash[same]:
+            same += 1
+        if same == length:
+            fields[3] = start
+            return
+        line += 4
 
 
-def forget() -> None:
-    """Give back what finding modules needs, until the next import."""
-    if bundle is not None:
-        bundle.forget()
+def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
+    """Point all functions among `things` and in the classes among them."""
+    from machine import mem32
+
+    for thing in things:
+        kind = type(thing)
+        if kind is type:
+            _settle(thing.__dict__.values(), where)
+        elif kind in _FUNCTIONS:
+            _point(id(thing), *where[1:])
+        elif kind in _WRAPPERS:
+            for field in range(4, 16 if kind is property else 8, 4):
+                function = mem32[id(thing) + field]
+                if function & 3 == 0 and mem32[function] in _FUNCTION_TYPES:
+                    _point(function, *where[1:])
 
 
-def version(file: str = FILE) -> "tuple[bytes, str]":
-    """(SHA-256 that the image ends with, its version); zeros and "" where none is installed."""
+_import = builtins.__import__
+
+
+def _import_in_place(*arguments: "Any") -> "Any":
+    first = len(_loading)
     try:
-        with open(file, "rb") as image:
-            text = image.readline().decode().split()
-            image.seek(-32, 2)
-            return image.read(32), text[1]
-    except (OSError, IndexError, UnicodeError):
-        return bytes(32), ""
+        return _import(*arguments)
+    finally:
+        while len(_loading) > first:  # what this import has brought, and what that brought
+            where = _loading.pop()
+            if where[0] in sys.modules:
+                _settle(sys.modules[where[0]].__dict__.values(), where)
+
+
+# --- where the firmware is -----------------------------------------------------------------------------------------------
+
+
+def region() -> "Any":
+    """The flash that the image lies in, as a block device that can also be read as memory; None where there is no such."""
+    try:
+        import rp2
+    except ImportError:
+        return None
+    start = len(memoryview(rp2.Flash())) - RESERVED * _BLOCK
+    return rp2.Flash(start=start, len=BLOCKS * _BLOCK)
+
+
+def mount(image: "Any" = None) -> None:
+    """Import from the installed firmware from now on. Without one, from wherever Python looks anyway."""
+    image = memoryview(region() or b"") if image is None else memoryview(image)
+    if not _end(image):
+        return
+    vfs.mount(Bundle(image), MOUNT)
+    sys.path.insert(0, MOUNT)
+    if sys.platform == "rp2":
+        builtins.__import__ = _import_in_place
+
+
+def _end(image: "memoryview") -> int:
+    """Where its hash begins, 0 if it is no whole image."""
+    first = bytes(image[:_LINE_BYTES]).split(b"\n", 1)[0].split()
+    if len(first) != 3 or first[0] != b"earwitness":
+        return 0
+    end = int(first[2])
+    return end if end + _HASH_BYTES <= len(image) else 0
+
+
+def version(image: "Any" = None) -> "tuple[bytes, str]":
+    """(SHA-256 that the image ends with, its version); zeros and "" where none is installed."""
+    image = memoryview(region() or b"") if image is None else memoryview(image)
+    end = _end(image)
+    if not end:
+        return bytes(_HASH_BYTES), ""
+    return bytes(image[end : end + _HASH_BYTES]), bytes(image[:_LINE_BYTES]).split()[1].decode()

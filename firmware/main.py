@@ -9,6 +9,14 @@ import micropython
 micropython.kbd_intr(-1)  # 0x03 is a byte of the link, not a wish to stop
 
 try:
+    import os
+    import sys
+
+    if "earwitness.img" in os.listdir("/"):  # newer firmware
+        import update
+
+        update.take()
+        del update, sys.modules["update"]
     import bundle
 
     bundle.mount()
@@ -19,7 +27,7 @@ try:
     from recorder.session import Session
 
     del held
-except (ImportError, MemoryError):
+except (ImportError, MemoryError, OSError):
     import unfinished
 
     unfinished.tell()

@@ -14,12 +14,13 @@ from typing import Any
 from littlefs import LittleFS, UserContext
 
 from earwitness.install import drivers, image
-from earwitness.install.installer import IMAGE
 
+IMAGE = "(image)"  # among files: what lies in flash of its own, and is no file
 START = 0x12C000  # of the file system in a Pico W's 2 MiB
 BLOCKS = 212
 BLOCK_BYTES = 4096
-RESERVED_BLOCKS = 128  # at the end: identity, seeds and journal lie there
+RESERVED_BLOCKS = 160  # at the end: the image, then identity, seeds and journal lie there
+_FOLDERS = 3
 _PROGRAM_BYTES = 256
 _HELD_BYTES = 768  # more than littlefs keeps inside a directory
 _VERSION = 0x00020000
@@ -33,7 +34,7 @@ def firmware(*, chips: bool = False) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         modules: Mapping[str, Path] = drivers.unpack(drivers.fetch(_DRIVERS), Path(folder)) if chips else {}
         built = image.build(image.sources(), modules)
-    return {**built.files, IMAGE.lstrip("/"): built.image}
+    return {**built.files, IMAGE: built.image}
 
 
 def without_starters() -> dict[str, bytes]:
@@ -61,6 +62,7 @@ class _Guide(UserContext):  # type: ignore[misc]
 def put(flash: Any, files: Mapping[str, bytes]) -> None:
     """Make a file system with `files` (by path, folders made) in `flash`; the reserved region is left as it is there."""
     guide = _Guide()
+    ours = BLOCK_BYTES * (BLOCKS - RESERVED_BLOCKS)
     system = LittleFS(
         context=guide,
         block_size=BLOCK_BYTES,
@@ -71,25 +73,27 @@ def put(flash: Any, files: Mapping[str, bytes]) -> None:
         block_cycles=100,
         disk_version=_VERSION,
     )
-    for folder in range(2):
+    for folder in range(_FOLDERS):
         system.mkdir(f"reserved{folder}")
         for _ in range(20):
             with system.open(f"reserved{folder}/0", "wb") as file:
                 file.write(b"0")
     for number in range(RESERVED_BLOCKS):
-        with system.open(f"reserved{number % 2}/{number // 2}", "wb") as file:
+        with system.open(f"reserved{number % _FOLDERS}/{number // _FOLDERS}", "wb") as file:
             guide.holding = True
             file.write(bytes(_HELD_BYTES))
             file.flush()
             guide.holding = False
     for name, data in files.items():
+        if name == IMAGE:  # as firmware/update.py leaves it
+            flash[START + ours : START + ours + len(data)] = data
+            continue
         folder = str(Path(name).parent)
         if folder != ".":
             system.makedirs(folder, exist_ok=True)
         with system.open(name, "wb") as file:
             file.write(data)
     with system.open("reserved", "wb") as file:
-        file.write(b"84 128")
+        file.write(b"52 160")
     system.unmount()
-    ours = BLOCK_BYTES * (BLOCKS - RESERVED_BLOCKS)
     flash[START : START + ours] = guide.buffer[:ours]

@@ -1,4 +1,4 @@
-"""Makes room in the flash that belongs to hal/flash.py and to nothing else. Run by the installation, never by the recorder.
+"""Makes room in the flash for the firmware (bundle.py) and for hal/flash.py alone. Run by the installation, never by the recorder.
 
 MicroPython mounts littlefs over the whole of rp2.Flash before any of our code runs, and formats what does not fit the
 device to the block. So the region stays inside that file system, each of its blocks held by a file of one block: littlefs
@@ -23,11 +23,11 @@ except ImportError:
 if TYPE_CHECKING:
     from typing import Any
 
-REGION_BYTES = const(524288)
 MARK = "/reserved"  # the file that says that all of it is held
 _SECTOR = const(4096)
-_SECTORS = const(128)
-_FOLDERS = const(2)  # so that no directory's entries exceed half a block, from where on littlefs would split it
+_SECTORS = const(160)  # bundle.RESERVED
+_IMAGE_SECTORS = const(32)  # the first of them, bundle.BLOCKS
+_FOLDERS = const(3)  # so that no directory's entries exceed half a block, from where on littlefs would split it
 _HELD_BYTES = const(768)  # more than littlefs keeps inside the directory
 _TURNS = const(40)  # commits that surely bring a directory through both its blocks: 16 fill one
 _ERASE = const(6)
@@ -89,7 +89,7 @@ def reserve() -> bool:
         vfs.VfsLfs2.mkfs(flash, progsize=256)
         guide = _Guide(flash, first)
         _hold(vfs.VfsLfs2(guide, progsize=256, mtime=False), guide)
-        _blank(first)
+        _blank(first + _IMAGE_SECTORS, _SECTORS - _IMAGE_SECTORS)
     finally:
         vfs.mount(vfs.VfsLfs2(flash, progsize=256), "/")
     with open(MARK, "w") as file:
@@ -116,12 +116,12 @@ def _hold(fs: "Any", guide: _Guide) -> None:
         raise OSError("reserved %d of %d blocks" % (len(guide.held), _SECTORS))
 
 
-def _blank(first: int) -> None:
-    region = memoryview(rp2.Flash(start=first * _SECTOR, len=REGION_BYTES))
-    ours = [sector for sector in range(_SECTORS) if bytes(region[sector * _SECTOR : sector * _SECTOR + 4]) in _OURS]
+def _blank(first: int, sectors: int) -> None:
+    region = memoryview(rp2.Flash(start=first * _SECTOR, len=sectors * _SECTOR))
+    ours = [sector for sector in range(sectors) if bytes(region[sector * _SECTOR : sector * _SECTOR + 4]) in _OURS]
     if not ours:
         blank = b"\xff" * _SECTOR
         flash = rp2.Flash()
-        for sector in range(_SECTORS):
+        for sector in range(sectors):
             if region[sector * _SECTOR : (sector + 1) * _SECTOR] != blank:
                 flash.ioctl(_ERASE, first + sector)

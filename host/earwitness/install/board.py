@@ -195,7 +195,8 @@ class Board:
         """The hash of the firmware that it runs when it starts, b"" where there is none."""
         what = "say what is installed"
         self.run("try:\n import bundle\n _v = bundle.version()[0]\nexcept Exception:\n _v = b''", what)
-        return bytes(self.ask("_v", what))
+        hash = self.ask("_v", what)
+        return hash if isinstance(hash, bytes) else b""
 
     def rename(self, old: str, new: str) -> None:
         """Put a file in another's place, in one step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,12 +14,15 @@ from typing import Final
 
 from earwitness import __version__
 from earwitness.errors import EarwitnessError
+from earwitness.install import mpy
 from earwitness.install.compact import compact
 
 ARCHITECTURE: Final = "armv6m"  # RP2040
 # Started by MicroPython itself, from the top of the flash's file system; everything else is in the image.
 STARTERS: Final = ("boot.py", "main.py")
-_ROOT_MODULES: Final = ("bundle.py", "unfinished.py")  # what finds the image cannot be in it
+_ROOT_MODULES: Final = ("bundle.py", "update.py", "unfinished.py")  # what finds the image cannot be in it
+LARGEST: Final = 32 * 4096  # firmware/bundle.py, BLOCKS
+_DIGITS: Final = 6
 _RESERVE: Final = "recorder/hal/reserve.py"  # runs once, before there is an image
 
 
@@ -79,6 +83,23 @@ def build(folder: Path, drivers: Mapping[str, Path], version: str = __version__)
         top[name[:-3] + ".mpy"] = codes.pop(name)
     reserve = codes.pop(_RESERVE, b"")
     modules = {name[:-3] + ".mpy": code for name, code in sorted(codes.items())}
-    index = "".join([f"earwitness {version}\n", *(f"{name} {len(code)}\n" for name, code in modules.items()), "\n"])
-    data = index.encode("ascii") + b"".join(modules.values())
-    return Firmware(top, data + sha256(data).digest(), reserve)
+    data = _image(modules, version)
+    if len(data) > LARGEST:
+        raise EarwitnessError(f"The firmware is {len(data)} bytes long; a recorder has room for {LARGEST}.")
+    return Firmware(top, data, reserve)
+
+
+def _image(modules: Mapping[str, bytes], version: str) -> bytes:
+    """As firmware/bundle.py reads it."""
+    lines, code = [], b""
+    for name, module in modules.items():
+        # Of two functions of which one begins like the other whole, the longer is to be found first.
+        functions = sorted(mpy.functions(module), key=lambda function: -function[1])
+        lines.append(f"{name} {len(code)} {len(module)} {len(functions)}\n")
+        code += module + b"".join(struct.pack("<HH", *function) for function in functions)
+    rest = "".join(lines).encode("ascii") + b"\n" + code
+    # The first line tells the length of all, its own with it.
+    first = f"earwitness {version} "
+    length = len(first) + _DIGITS + 1 + len(rest)
+    data = f"{first}{length:0{_DIGITS}}\n".encode("ascii") + rest
+    return data + sha256(data).digest()

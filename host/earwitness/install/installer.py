@@ -1,7 +1,8 @@
 """The order in which a recorder gets its firmware: whatever stops it, the old one is still there or the device says that it is not finished.
 
-Written beside what is there, read back by the board, then renamed: littlefs renames in one step. The identity and the
-journal lie in flash that a new board's file system is made without (firmware/recorder/hal/reserve.py); nothing here writes there.
+Written beside what is there, read back by the board, then renamed: littlefs renames in one step. At its next start the board
+itself puts the image where it runs from (firmware/update.py). That place, the identity and the journal lie in flash that a
+new board's file system is made without (firmware/recorder/hal/reserve.py); nothing here writes there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from earwitness.install.board import Board, BoardError
 from earwitness.install.image import Firmware
 
 IMAGE = "/earwitness.img"
+HASH_BYTES = 32
 _NEW = ".new"
 _RESERVED = "reserved"  # the mark that reserve.py leaves
 _FORMAT_S = 120.0
@@ -38,7 +40,7 @@ def install(board: Board, firmware: Firmware, progress: Callable[[int], None]) -
     done = 0
     # The image first: a starter that is newer than it finds all that it needs, an older one still finds the older image.
     for path, data in files.items():
-        if board.hash(path) != sha256(data).digest():
+        if not _is_there(board, path, data):
             _replace(board, path, data, lambda part, before=done: progress(before + part))  # type: ignore[misc]
             written.append(path)
         done += len(data)
@@ -51,8 +53,15 @@ def total_bytes(firmware: Firmware) -> int:
     return len(firmware.image) + sum(map(len, firmware.files.values()))
 
 
+def _is_there(board: Board, path: str, data: bytes) -> bool:
+    there = board.hash(path)
+    if path == IMAGE and there is None:  # taken: what counts is what the board runs
+        return board.firmware() == data[-HASH_BYTES:]
+    return there == sha256(data).digest()
+
+
 def _reserve(board: Board, module: bytes) -> None:
-    """Keep the end of the flash for identity and journal. What was in the board's file system is gone."""
+    """Keep the end of the flash for firmware, identity and journal. What was in the board's file system is gone."""
     board.write("/reserve.mpy", module)
     board.run("import reserve\nreserve.reserve()", "prepare its flash", _FORMAT_S)
 
