@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from earwitness.container import find_header
+from earwitness.copying import take_all
 from earwitness.devices import DeviceStore
 from earwitness.errors import EarwitnessError, FormatError, NoDeviceError
 from earwitness.fat32 import Fat32
+from earwitness.item import FAILED, Item, Progress
 from earwitness.link.client import Page
 from earwitness.link.messages import FINAL, PAGE_BYTES, Recording
-from earwitness.sync import FAILED, Item, Progress, SyncReport, take_all
+from earwitness.sync import SyncReport
 
 if TYPE_CHECKING:
     from earwitness.identity import Identity

@@ -89,6 +89,10 @@ class Part:
 
     def _check_id(self) -> None:
         header = self._header()
+        if header is None and not (self._is_ours(0) or self._is_ours(1)):
+            raise FormatError(
+                f"Recording {self._recording.seq} cannot be read: neither its beginning nor the copy of it holds."
+            )
         found = header.recording_id if header else self._recording.recording_id
         if found != self._recording.recording_id:
             raise FormatError(

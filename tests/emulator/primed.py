@@ -13,9 +13,9 @@ import numpy.typing as npt
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.identity import Identity
 from earwitness.import_card import import_card
+from earwitness.item import Item
 from earwitness.keystore import Keystore
 from earwitness.library import Library
-from earwitness.sync import Item
 from tools.virtual.fat import make_card
 
 from . import install

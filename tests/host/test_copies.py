@@ -9,10 +9,11 @@ import pytest
 
 from earwitness import places
 from earwitness.copies import Choice, choose
+from earwitness.copying import take_all
+from earwitness.item import DAMAGED, FAILED, GONE, NEW, PRESENT, SKIPPED, Item
 from earwitness.library import Library
 from earwitness.link.client import Page
 from earwitness.link.messages import FINAL, FREED, Recording
-from earwitness.sync import DAMAGED, FAILED, GONE, NEW, PRESENT, Item, take_all
 from earwitness.verify import verify
 from host import maker
 from host.maker import PAGE, Device, Owner
@@ -262,7 +263,17 @@ def test_a_first_page_whose_id_decayed_does_not_make_it_another_recording(librar
 
 
 def test_without_header_and_copy_nothing_is_taken_in(library: Library) -> None:
-    assert take(library, Shelf(GOOD, bad=(0, 1))).outcome == FAILED and library.entries() == []
+    shelf = Shelf(GOOD, bad=(0, 1))
+    item = take(library, shelf)
+    assert item.outcome == FAILED and library.entries() == [] and "neither its beginning" in item.reason
+    assert shelf.read_pages == 2, "the rest is of no use, and may be a million pages that a broken recorder tells of"
+
+
+@pytest.mark.parametrize("state", [0, 6, 77, 127])
+def test_what_is_in_a_state_of_a_later_version_is_left_alone(library: Library, state: int) -> None:
+    shelf = Shelf(GOOD, state=state)
+    item = take(library, shelf)
+    assert (item.outcome, shelf.read_pages) == (SKIPPED, 0) and "does not know" in item.reason
 
 
 def test_an_interrupted_copy_without_its_first_page_is_taken_up_again(library: Library) -> None:

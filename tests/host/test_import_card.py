@@ -13,8 +13,8 @@ from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import FormatError, NoDeviceError
 from earwitness.identity import Identity
 from earwitness.import_card import import_card
+from earwitness.item import DAMAGED, FAILED, NEW, PRESENT
 from earwitness.library import Library
-from earwitness.sync import DAMAGED, FAILED, NEW, PRESENT
 from link_device import SECRET, SEED
 
 OWNER = Identity.generate()

@@ -16,7 +16,6 @@ from earwitness import note as signed_note
 from earwitness.devices import DeviceRecord, advance
 from earwitness.errors import EarwitnessError, FormatError, IntegrityError
 from earwitness.link import frames, messages
-from earwitness.link.client import Recorder
 
 SEED = bytes(range(7, 39))
 PUBLIC = sealed_recording.public_key(SEED)
@@ -164,22 +163,6 @@ def entry(seq: int, marks: int = 0, said: int | None = None, pages: int = 5) -> 
 def test_lists_that_lie_are_refused(payload: bytes) -> None:
     with pytest.raises(FormatError):
         messages.parse_list(payload, 0)
-
-
-class _Endless(Recorder):
-    """A recorder that always has more."""
-
-    def __init__(self) -> None:
-        pass
-
-    def _command(self, command: int, payload: bytes = b"", **_: object) -> bytes:  # type: ignore[override]
-        (after,) = struct.unpack("<Q", payload)
-        return b"\x01\xff" + b"".join(entry(after + one) for one in range(1, 256))
-
-
-def test_a_list_that_does_not_end_is_refused() -> None:
-    with pytest.raises(FormatError, match="does not end"):
-        _Endless().list()
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ from earwitness import freeing
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import DeviceBusyError, EarwitnessError, IntegrityError
 from earwitness.identity import Identity
+from earwitness.item import DAMAGED, FAILED, GONE, NEW, PRESENT, SKIPPED, UNOPENED, Progress
 from earwitness.library import Library
 from earwitness.link.client import LinkLostError, Recorder
 from earwitness.link.connect import connect
 from earwitness.link.messages import short_key
 from earwitness.link.transport import SocketTransport
-from earwitness.sync import DAMAGED, FAILED, GONE, NEW, PRESENT, SKIPPED, UNOPENED, Progress, SyncReport, sync
+from earwitness.sync import SyncReport, sync
 from link_device import SECRET, SEED, Device, Meddler
 
 OWNER = Identity.generate()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from earwitness.audio import Audio
+from earwitness.item import Item
 from earwitness.master import write_master_flac
-from earwitness.sync import Item
 from tools.virtual.paired import RATE_HZ, READY_S, Paired, Samples, make_pairing
 
 __all__ = ["RATE_HZ", "READY_S", "Paired", "Samples", "make_pairing", "master", "speech"]

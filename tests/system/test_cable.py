@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from earwitness.fat32 import Fat32
+from earwitness.item import NEW, Item
 from earwitness.library import Library
-from earwitness.sync import NEW, Item
 from earwitness.verify import verify
 from tests.host.program import run
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.identity import Identity
 from earwitness.import_card import import_card
+from earwitness.item import Item
 from earwitness.keystore import Keystore
 from earwitness.library import Library
 from earwitness.pairing import open_recorder, pair
-from earwitness.sync import Item
 
 from .device import VirtualRecorder
 

@@ -20,6 +20,7 @@ from earwitness.progress import Progress
 if TYPE_CHECKING:
     from earwitness import sync as link
     from earwitness.devices import DeviceRecord
+    from earwitness.item import Progress as At
     from earwitness.link.ble import Near
     from earwitness.link.client import Recorder
     from earwitness.marked_minutes import Minute
@@ -222,7 +223,7 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __call__(self, at: link.Progress) -> None:
+    def __call__(self, at: At) -> None:
         if at.phase == "checking":
             return
         if (at.phase, at.seq) != self._now:
