@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 PAGE, HEADER, AUDIO, CHECKPOINT = 4096, 1, 2, 3
 LISTED, LATE, MOST_LEAVES, MOST_PARTS, MOST_EVENTS = 64, 32, 1 << 20, 10_000, 50_000
-CLOCK, META, MUTED, UNMUTED, STOP = 2, 3, 5, 6, 10
-EVENT_BYTES = {1: 9, CLOCK: 13, 4: 13, MUTED: 8, UNMUTED: 8, 7: 2, 8: 2, 9: 33, STOP: 1}  # behind the time
+CLOCK, META, MUTED, UNMUTED, STOP, SILENT = 2, 3, 5, 6, 10, 11
+EVENT_BYTES = {1: 9, CLOCK: 13, 4: 13, MUTED: 8, UNMUTED: 8, 7: 2, 8: 2, 9: 33, STOP: 1, SILENT: 8, 12: 8}  # after time
 YEAR_2000_US, YEAR_2201_US = 946_684_800_000_000, 7_289_654_400_000_000
 OPEN = 1 << 64  # end of a mute that goes on
 LAST = rb"[AEIMQUYcgkosw048]"  # before the padding of canonical base64: the lowest bits are 0
@@ -101,7 +101,7 @@ class Check:
         self.roots: list[bytes] = []  # compact range of these leaves
         self.waiting: list[Leaf] = []  # that no checkpoint has listed yet
         self.stranger: tuple[int, str] | None = None  # first bad page since the last checkpoint, and what is wrong
-        self.leaf = self.opened = self.events = self.stops = 0  # leaf: the last that was opened
+        self.leaf = self.opened = self.events = self.stops = self.dead = 0  # leaf: the last that was opened
         self.samples = self.missing = self.lost = self.astray_us = 0
         self.stop_last, self.clocks_agree = False, True
         self.mutes: list[tuple[int, int]] = []  # first sample, sample after the last or OPEN
@@ -285,6 +285,7 @@ class Check:
             rest, data = data[10 : 2 + data[1]], data[2 + data[1] :]
             need(len(rest) == EVENT_BYTES.get(kind, len(rest)), "an event has a wrong length")
             self.events, self.stops, self.stop_last = self.events + 1, self.stops + (kind == STOP), kind == STOP
+            self.dead |= kind == SILENT
             muted = bool(self.mutes) and self.mutes[-1][1] == OPEN
             if kind == META:
                 at, texts = 52, 0
@@ -322,6 +323,7 @@ class Check:
             (withheld, f"{withheld} pages of sound are withheld"),
             (self.state == "end" and not stops, "the one STOP of the recorder is not where its signed end is"),
             (self.lost and not withheld, f"{self.lost} samples were lost"),  # else what is withheld may say otherwise
+            (self.dead, "its microphone gave nothing for some time"),
             (self.astray_us > 5_000, f"sound and time disagree by {self.astray_us / 1000} ms"),
             (not self.clocks_agree, "its clock and the time that passed disagree"),
             (self.events > MOST_EVENTS, "there are more entries than any recorder writes"),

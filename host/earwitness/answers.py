@@ -129,9 +129,10 @@ def continuous(found: Found) -> Answer:
         return Answer("not opened", None, "Not opened: gaps and time inside cannot be seen without the owner's key.")
     if not timeline.index:
         return Answer("empty", None, "There is no proven sound in it.")
-    losses, mutes = timeline.losses, timeline.mutes
+    losses, mutes, silences = timeline.losses, timeline.mutes, timeline.silences
     damaged = tuple(gap for gap in timeline.gaps if gap.reason == "damaged")
-    details = [f"{gap.reason}: {gap.seconds:.3f} s at {clock_time(gap.sample / gap.rate)}" for gap in timeline.gaps]
+    missing = sorted((*timeline.gaps, *silences), key=lambda gap: gap.sample)
+    details = [f"{gap.reason}: {gap.seconds:.3f} s at {clock_time(gap.sample / gap.rate)}" for gap in missing]
     if len(details) > _LISTED:
         details[_LISTED:] = [f"and {len(details) - _LISTED} more"]
     lost = sum(gap.count for gap in losses)
@@ -145,6 +146,9 @@ def continuous(found: Found) -> Answer:
         faults.append(f"{lost / timeline.rate:.3f} s lost in {_places(len(losses))}")
     if damaged:
         faults.append(f"{sum(gap.seconds for gap in damaged):.3f} s damaged in {_places(len(damaged))}")
+    if silences:
+        seconds = sum(gap.seconds for gap in silences)
+        faults.append(f"the microphone gave nothing for {seconds:.3f} s in {_places(len(silences))}")
     if timeline.left_out:  # what is not looked at vouches for nothing
         faults.append("more entries than any recorder writes")
     if timeline.worst_us > TOLERANCE_US:

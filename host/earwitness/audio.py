@@ -57,7 +57,7 @@ class Audio:
             for _ in self._pieces(timeline):
                 pass
             self.rate, self.samples = timeline.rate, timeline.samples
-            self.marks, self.gaps = timeline.marks, timeline.gaps
+            self.marks, self.gaps, self.silences = timeline.marks, timeline.gaps, timeline.silences
 
     def _rely_on(self, verdict: Verdict) -> None:
         if not self._allow and (verdict.intact.state == "not intact" or verdict.by.ok is False):
@@ -67,6 +67,7 @@ class Audio:
         self.samples = verdict.samples
         self.marks = list(verdict.marks)
         self.gaps = list(verdict.gaps)
+        self.silences = verdict.silences
 
     def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
         """Samples `first` to `end` (all by default) as int16 arrays of any length, gaps as silence."""

@@ -20,6 +20,7 @@ _GAPS: Final = {
     "muted": "Off the record",
     "lost": "Sound lost",
     "damaged": "Sound damaged",
+    "silent": "Microphone dead",
     "withheld": "Withheld",
     "not recorded": "Not recorded",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from earwitness.errors import FormatError
 
-MARK, CLOCK, META, LOST, MUTED, UNMUTED, INDICATOR, BATTERY, BEACON, STOP = range(1, 11)
+MARK, CLOCK, META, LOST, MUTED, UNMUTED, INDICATOR, BATTERY, BEACON, STOP, SILENT, HEARD = range(1, 13)
 NAMES = {
     MARK: "mark",
     CLOCK: "clock",
@@ -20,6 +20,8 @@ NAMES = {
     BATTERY: "battery",
     BEACON: "beacon",
     STOP: "stop",
+    SILENT: "silent",
+    HEARD: "heard",
 }
 CLOCK_SOURCES = {1: "the owner's computer", 2: "the recorder's clock chip"}
 LOST_REASONS = {1: "the card was too slow", 2: "the microphone's receiver stalled"}
@@ -43,6 +45,8 @@ _FIXED_BYTES = {
     BATTERY: 2,
     BEACON: 33,
     STOP: 1,
+    SILENT: 8,
+    HEARD: 8,
 }
 
 
@@ -110,7 +114,7 @@ def mark(event: Event) -> tuple[int, int]:
 
 
 def sample(event: Event) -> int:
-    """The sample number that a MUTED, UNMUTED or LOST event names."""
+    """The sample number that a MUTED, UNMUTED, SILENT, HEARD or LOST event names."""
     (number,) = _U64.unpack_from(event.data)
     return int(number)
 

@@ -139,7 +139,7 @@ def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lamb
         _encode(file, order.kind, audio.blocks(order.first, end))
     else:
         _encode(file, order.kind, listening_blocks(audio, order.first, end, progress))
-    places = chapters.chapters(audio.marks, audio.gaps, order.first, end, order.labels)
+    places = chapters.chapters(audio.marks, (*audio.gaps, *audio.silences), order.first, end, order.labels)
     tags = _tags(audio, order, end)
     if order.kind == "flac":
         chapters.tag_flac(file, places, tags, end - order.first)
@@ -216,7 +216,8 @@ def moments(audio: Audio, order: Order, name: str) -> str:
         title = chapters.mark_title(number, mark.kind, order.labels)
         lines.append(f"  {clock(mark.sample - order.first)}  {when(mark.sample)}  {title}".rstrip())
     lines += ["  none"] * (not inside) + ["", "Without sound"]
-    gaps = [gap for gap in audio.gaps if gap.sample < end and gap.sample + gap.count > order.first]
+    unheard = sorted((*audio.gaps, *audio.silences), key=lambda gap: gap.sample)
+    gaps = [gap for gap in unheard if gap.sample < end and gap.sample + gap.count > order.first]
     for gap in gaps:
         start = max(gap.sample - order.first, 0)
         lines.append(f"  {clock(start)}  {when(gap.sample)}  {chapters.gap_title(gap.reason, gap.count)}".rstrip())

@@ -38,6 +38,7 @@ _GAPS: Final = {
     "lost": "lost by the recorder",
     "muted": "off the record, by the owner's button",
     "damaged": "damaged since",
+    "silent": "the microphone gave nothing",
 }
 _VECTORS: Final = 2  # version of the test vectors that this program agrees with (tests/vectors/manifest.json)
 _LISTED: Final = 400  # rows of a table; the attached report.json holds all
@@ -212,7 +213,7 @@ def facts(subject: Subject) -> dict[str, Any]:
         "gaps": _gaps(subject),
         "no_gaps": _no_gaps(verdict),
         "more_marks": max(len(verdict.marks) - _LISTED, 0),
-        "more_gaps": max(len(verdict.gaps) - _LISTED, 0),
+        "more_gaps": max(len(verdict.unheard) - _LISTED, 0),
         "device": _device(subject),
         "neighbours": list(verdict.in_sequence.details) or [verdict.in_sequence.reason],
         "tokens": [{"file": token.name, "counts": token.valid, "reason": token.reason} for token in subject.tokens],
@@ -289,7 +290,7 @@ def _marks(subject: Subject) -> list[list[str]]:
 def _gaps(subject: Subject) -> list[list[str]]:
     return [
         [clock(gap.sample), subject.time(gap.sample), seconds_text(gap.count), _GAPS.get(gap.reason, gap.reason)]
-        for gap in subject.verdict.gaps[:_LISTED]
+        for gap in subject.verdict.unheard[:_LISTED]
     ]
 
 

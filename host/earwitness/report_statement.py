@@ -68,9 +68,14 @@ def _silence(subject: Subject) -> list[str]:
     for reason, words, ask in (
         ("muted", "was put off the record by its button", "[Who asked for it, or why I did it.]"),
         ("lost", "lost sound", "[What I remember of what was said then, if anything.]"),
+        (
+            "silent",
+            "has stretches in which the microphone gave nothing",
+            "[What I remember of what was said then, if anything.]",
+        ),
         ("damaged", "is damaged", "[What I know of how it was damaged, or that I do not know.]"),
     ):
-        gaps = [gap for gap in subject.verdict.gaps if gap.reason == reason]
+        gaps = [gap for gap in subject.verdict.unheard if gap.reason == reason]
         if gaps:
             places = "; ".join(f"{_at(subject, gap.sample)}, for {seconds_text(gap.count)}" for gap in gaps[:_LISTED])
             more = f", and in {len(gaps) - _LISTED} more places listed there" if len(gaps) > _LISTED else ""

@@ -13,6 +13,7 @@ from earwitness.moment import Moment
 
 RATE = 16_000
 LOST, MUTED, DAMAGED = "lost", "muted", "damaged"
+SILENT = "silent"  # stored as it came, and no sound: the microphone was dead
 WITHHELD, NOT_RECORDED = "withheld", "not recorded"  # in excerpts only; the latter where the reason is withheld
 TOLERANCE_US = 5_000  # one crystal drives samples and microseconds: what is more has another cause
 
@@ -30,7 +31,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """`count` samples from `sample` on that are not there: lost by the recorder, muted by its owner, damaged since, withheld."""
+    """`count` samples from `sample` on that are not there: lost by the recorder, muted by its owner, damaged since, withheld.
+
+    Or, among `silences`, that are there and hold nothing.
+    """
 
     sample: int
     count: int
@@ -64,6 +68,8 @@ class Timeline:
     stop_reason: str = ""
     stop_is_last: bool = False  # the last event taken is a STOP and its page the last
     start_us: int = 0  # when sample 0 was due, since boot
+    _silent: list[tuple[int, int]] = field(default_factory=list)  # from, to
+    _silent_from: int | None = None
     _muted_from: int | None = None
     _muted: list[tuple[int, int]] = field(default_factory=list)  # ended mutes that a gap may still lie in
     _mute_withheld: bool = False  # a mute may go on that began in pages that are withheld
@@ -111,6 +117,13 @@ class Timeline:
     def losses(self) -> tuple[Gap, ...]:
         """Gaps that the recorder could not help."""
         return tuple(gap for gap in self.gaps if gap.reason == LOST)
+
+    @property
+    def silences(self) -> tuple[Gap, ...]:
+        """Spans in which the recorder found its microphone dead; one that nothing ended goes on to the end."""
+        spans = [*self._silent, *([] if self._silent_from is None else [(self._silent_from, self.samples)])]
+        inside = [(min(low, self.samples), min(high, self.samples)) for low, high in spans]
+        return tuple(Gap(low, max(high - low, 0), SILENT, self.rate) for low, high in inside)
 
     def _note_mutes(self, entries: list[Event]) -> None:
         for event in entries:
@@ -166,6 +179,12 @@ class Timeline:
             self.rate = self.meta.rate
         elif event.type == events.CLOCK and len(self.clocks) < _MAX_KEPT:
             self.clocks.append(events.clock(event))  # where one is left out, so was an event
+        elif event.type == events.SILENT and self._silent_from is None:
+            self._silent_from = events.sample(event)
+        elif event.type == events.HEARD and self._silent_from is not None:
+            if len(self._silent) < _MAX_KEPT:  # where one is left out, so was an event
+                self._silent.append((self._silent_from, events.sample(event)))
+            self._silent_from = None
         elif event.type == events.LOST:
             self.told_lost += events.lost(event)[1]
         elif event.type == events.STOP:

@@ -61,6 +61,7 @@ class Verdict:
     started_us: int | None  # the same in microseconds since 1970
     began_us: int | None = None  # the same in microseconds since the recorder's boot `meta.boot_id`
     started_error_us: int = 0  # of `started_us`, ±
+    silences: tuple[Gap, ...] = ()  # in which the recorder found its microphone dead
     synced: Moment | None = None  # start as worked out at sync (dating.py), no part of the recording
 
     @property
@@ -77,6 +78,11 @@ class Verdict:
     def mutes(self) -> tuple[Gap, ...]:
         """Spans off the record, by button."""
         return tuple(gap for gap in self.gaps if gap.reason == "muted")
+
+    @property
+    def unheard(self) -> tuple[Gap, ...]:
+        """Gaps, and where the microphone was dead, in order."""
+        return tuple(sorted((*self.gaps, *self.silences), key=lambda gap: gap.sample))
 
     @property
     def exit_code(self) -> int:
@@ -110,6 +116,7 @@ class Verdict:
                 {"sample": gap.sample, "count": gap.count, "seconds": gap.seconds, "reason": gap.reason}
                 for gap in self.gaps
             ],
+            "silences": [{"sample": gap.sample, "count": gap.count, "seconds": gap.seconds} for gap in self.silences],
             "events": [
                 {"type": event.type, "name": event.name, "mono_us": event.mono_us, "data": event.data.hex()}
                 for event in self.events

@@ -154,4 +154,5 @@ def conclude(
         started_us=started.utc_us if started else None,
         started_error_us=started.error_us if started else 0,
         began_us=inside.start_us if inside.first_index else None,
+        silences=inside.silences,
     )

@@ -190,6 +190,14 @@ def unmuted(sample: int) -> bytes:
     return event(6, mono(sample), struct.pack("<Q", sample))
 
 
+def silent(sample: int) -> bytes:
+    return event(11, mono(sample), struct.pack("<Q", sample))
+
+
+def heard(sample: int) -> bytes:
+    return event(12, mono(sample), struct.pack("<Q", sample))
+
+
 def stop(sample: int, reason: int = 1) -> bytes:
     return event(10, mono(sample), bytes([reason]))
 

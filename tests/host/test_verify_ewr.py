@@ -179,6 +179,8 @@ BUILT = {
     8: lambda at, n: maker.event(3, maker.mono(at), bytes(48) + b"\x80\x3e\0\0" + b"\1a\0\1c\0\0"[: 3 + n]),
     9: lambda at, n: maker.event(9, maker.mono(at), bytes([n]) * 33),
     10: maker.stop,
+    11: lambda at, n: maker.silent(at)[: 18 - n // 3],
+    12: lambda at, n: maker.heard(at),
 }
 entry = st.tuples(st.sampled_from([*BUILT, 5, 5, 6, 6]), around, st.integers(0, 3))
 small = st.integers(-3, 3)

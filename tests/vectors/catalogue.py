@@ -347,6 +347,11 @@ def _ends() -> None:
     recording.finish()
     _add("lost-samples", "777 samples lost, and said so", "not continuous", recording, _WHOLE, (4, 0))
     recording, _ = maker.begin(owners=[OWNER])
+    recording.pcm(maker.tone(50) + [0] * 300 + maker.tone(50), events=maker.silent(550) + maker.heard(850))
+    recording.finish()
+    about = "300 samples of one value, and said to be a dead microphone's"
+    _add("microphone-silent", about, "not continuous", recording, _WHOLE, (4, 0))
+    recording, _ = maker.begin(owners=[OWNER])
     recording.sound(maker.tone(50), late_us=9_000)
     recording.finish()
     _add("time-jumps", "9 ms more than samples account for", "not continuous", recording, _WHOLE, (4, 0))

@@ -39,13 +39,17 @@ def length(verdict: Verdict) -> str:
     """Its length in words, as far as it was opened."""
     if not verdict.opened:
         return "not opened"
-    gaps = sum(gap.count for gap in verdict.gaps)
-    silent = f", {seconds_text(gaps)} of it without sound" if gaps else ""
+    without = at = 0
+    for gap in verdict.unheard:  # off the record, or lost, while the microphone was dead: counted once
+        end = gap.sample + gap.count
+        without += max(end - max(gap.sample, at), 0)
+        at = max(at, end)
+    silent = f", {seconds_text(without)} of it without sound" if without else ""
     return f"{clock(verdict.samples)}{silent}"
 
 
 def marks(verdict: Verdict, labels: Mapping[int, str]) -> list[str]:
     """Marks and silent spans, in order of time."""
     found = [(mark.sample, mark_title(number, mark.kind, labels)) for number, mark in enumerate(verdict.marks, 1)]
-    found += [(gap.sample, gap_title(gap.reason, gap.count)) for gap in verdict.gaps]
+    found += [(gap.sample, gap_title(gap.reason, gap.count)) for gap in verdict.unheard]
     return [f"  {clock(sample):>11}  {title}" for sample, title in sorted(found)]
