@@ -95,11 +95,12 @@ class Errands:
         volume, journal, identity = session.volume, session.journal, session.identity
         if identity is None:
             return
-        held = receipts(journal)
+        marks = {}  # type: dict[int, list[int]]
+        held = receipts(journal, marks)
         here = [] if volume is None else volume.seqs()
         ended = range(max(after, journal.newest_final - _NOTES_MOST) + 1, journal.newest_final + 1)
         begin = bytearray(100)
-        for seq in sorted({seq for seq in here if seq > after} | {seq for seq in ended if journal.final_note(seq)}):
+        for seq in sorted({seq for seq in here if seq > after} | {seq for seq in ended if journal.slot_of(seq)}):
             recording_id, state = self._ended(seq, identity)
             pages = 0
             if volume is not None and seq in here:
@@ -110,8 +111,7 @@ class Errands:
                         state = _OPEN if journal.open is not None and journal.open.seq == seq else _FINAL
             if recording_id and state:
                 flags = _RECEIPT if held.get(seq) == identity.epoch else 0
-                marks = [mark[0] for mark in journal_reading.marks(journal, seq)] if pages else []
-                yield seq, recording_id, pages, state | flags, marks
+                yield seq, recording_id, pages, state | flags, marks.get(seq, []) if pages else []
 
     def readable(self, seq: int) -> int:
         """File pages of a recording on the card, 0 if there is none, or a freed one. Quick: asked for each READ."""

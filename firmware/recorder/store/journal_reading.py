@@ -1,12 +1,11 @@
 """Reads the journal back: all of it at a power-up, and what only an idle recorder is asked for. Idle set. Layout: journal.py."""
 
 from binascii import crc32
-from struct import unpack, unpack_from
+from struct import unpack_from
 
 from micropython import const
 
 from recorder.hal import flash
-from recorder.store.journal import MARK
 
 try:
     from typing import TYPE_CHECKING
@@ -21,7 +20,6 @@ _FIRST = const(4)
 _SECTOR = const(4096)
 _HEAD_BYTES = const(16)
 _ENTRY = const(0xE5)
-_MARKED = const(8)
 
 
 def scan(journal: "Journal") -> None:
@@ -78,26 +76,14 @@ def entries(
         at += 16
 
 
-def every(journal: "Journal", kind: int) -> "Iterator[tuple[int, bytes]]":
-    """(seq, payload) of each entry of a kind, copies included. Reads the whole log: idle only."""
+def numbers(journal: "Journal", kinds: "tuple[int, int]") -> "Iterator[tuple[int, int, int]]":
+    """(kind, seq, the u32 that it begins with) of each entry of these kinds, copies included. Reads the whole log: idle only."""
     buffer = bytearray(_SECTOR)
     for sector in range(journal.sectors):
         if journal.generation_of(sector):
-            for at, found, seq, length in entries(journal, sector, buffer):
-                if found == kind:
-                    yield seq, bytes(memoryview(buffer)[at + 8 : at + 8 + length])
-
-
-def marks(journal: "Journal", seq: int) -> "list[tuple[int, int, int]]":
-    """(file page, sample, kind) of each mark, in order, of one of the newest recordings. Reads the whole log: idle only."""
-    found = []  # type: list[tuple[int, int, int]]
-    if journal.marked[seq % _MARKED] == seq and not journal.is_freed(seq):
-        for whose, payload in every(journal, MARK):
-            mark = unpack("<IQB", payload)
-            if whose == seq and mark not in found:
-                found.append(mark)
-        found.sort()
-    return found
+            for at, kind, seq, _ in entries(journal, sector, buffer):
+                if kind in kinds:
+                    yield kind, seq, unpack_from("<I", buffer, at + 8)[0]
 
 
 def faults(journal: "Journal") -> "list[tuple[int, bytes]]":

@@ -1,10 +1,10 @@
-"""Which recordings a computer holds, as its receipts in the journal say. Idle set."""
+"""Which recordings a computer holds, as its receipts in the journal say, and what else of many is read in one pass. Idle set."""
 
-from struct import unpack_from
+from micropython import const
 
 from recorder.errors import CardError
-from recorder.store.journal import RECEIPT
-from recorder.store.journal_reading import every
+from recorder.store.journal import MARK, RECEIPT
+from recorder.store.journal_reading import numbers
 
 try:
     from typing import TYPE_CHECKING
@@ -15,11 +15,23 @@ if TYPE_CHECKING:
     from recorder.store.volume import Volume
 
 
-def receipts(journal: "Journal") -> "dict[int, int]":
-    """seq -> pairing epoch of the newest receipt for it. Reads the whole log: tens of ms."""
+_MARKED = const(8)  # recordings whose marks are kept
+_MARKS = const(64)  # of each, the first: LINK.md "Limits"
+
+
+def receipts(journal: "Journal", marks: "dict[int, list[int]] | None" = None) -> "dict[int, int]":
+    """seq -> pairing epoch of the newest receipt for it. In the same reading of the whole log `marks`, if there is one, gets
+    seq -> file pages that hold a mark, in order."""
     found = {}  # type: dict[int, int]
-    for seq, payload in every(journal, RECEIPT):
-        found[seq] = max(found.get(seq, 0), unpack_from("<I", payload)[0])
+    for kind, seq, number in numbers(journal, (RECEIPT, RECEIPT if marks is None else MARK)):
+        if kind == RECEIPT:
+            found[seq] = max(found.get(seq, 0), number)
+        elif marks is not None and journal.marked[seq % _MARKED] == seq:
+            pages = marks.setdefault(seq, [])
+            if number not in pages:
+                pages.append(number)
+                pages.sort()
+                del pages[_MARKS:]
     return found
 
 
