@@ -31,14 +31,17 @@ if TYPE_CHECKING:
     from viper import ptr8, ptr32
 
 MOUNT = "/firmware"
+INDEX_BYTES = const(6144)  # at most, with the empty line
 BLOCKS = const(32)  # of flash, for the image
 RESERVED = const(160)  # at the end of the flash: the image, then what hal/flash.py keeps (hal/reserve.py)
 
 _BLOCK = const(4096)
+# MicroPython looks for files of these names first, at every import of them.
+_BUILT_IN = ("array", "binascii", "collections", "cryptolib", "hashlib", "machine", "os", "select", "struct", "time")
 _NO_ENTRY = const(2)  # ENOENT
 _FOLDER = const(0x4000)
 _FILE = const(0x8000)
-_LINE_BYTES = const(96)
+_FIRST_LINE_BYTES = const(64)
 _HASH_BYTES = const(32)
 _CLOSE = const(4)
 _BUFFER_SIZE = const(11)
@@ -68,7 +71,7 @@ class Bundle:
 
     def __init__(self, image: "memoryview") -> None:
         self._image = image
-        self._address = uctypes.addressof(image)
+        self._index = b""
 
     def mount(self, readonly: bool, mkfs: bool) -> None:
         pass
@@ -76,54 +79,49 @@ class Bundle:
     def umount(self) -> None:
         pass
 
-    def find(self, path: str) -> int:
-        """Where in the image the line begins that `path` begins, -1 for none; of "" the empty line that ends the index."""
-        return int(_find(self._address, len(self._image), path.encode(), len(path.encode())))
+    def forget(self) -> None:
+        """Give the index's memory back; the next import reads it again."""
+        self._index = b""
 
-    def line(self, path: str) -> "list[int]":
-        """[where it begins in the image, SIZE, FUNCTIONS] of a module. Raises OSError if there is none."""
-        at = self.find(path.lstrip("/") + " ")
-        if at < 0:
-            raise OSError(_NO_ENTRY)
-        fields = bytes(self._image[at : at + _LINE_BYTES]).split(b"\n", 1)[0].split()
-        return [self.find("") + 1 + int(fields[1]), int(fields[2]), int(fields[3])]
+    def _find(self, line: str) -> int:
+        """Where in the index the line begins that `line` begins, -1 for none."""
+        if not self._index:
+            self._index = bytes(self._image[:INDEX_BYTES])
+            self._index = self._index[: self._index.find(b"\n\n") + 1]
+        return self._index.find(("\n" + line).encode()) + 1 or -1
 
     def stat(self, path: str) -> "tuple[int, ...]":
         path = path.lstrip("/")
-        kind = _FILE if self.find(path + " ") >= 0 else _FOLDER if self.find(path + "/") >= 0 else 0
+        if path.endswith(".mpy"):
+            kind = _FILE if self._find(path + " ") >= 0 else 0
+        else:  # nor is any other file ever here
+            kind = _FOLDER if not path.endswith(".py") and self._find(path + "/") >= 0 else 0
         if not kind:
             raise OSError(_NO_ENTRY)
         return (kind, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
     def open(self, path: str, mode: str) -> _Module:
-        at, size, functions = self.line(path)
+        path = path.lstrip("/")
+        line = self._find(path + " ")
+        if line < 0:
+            raise OSError(_NO_ENTRY)
         gc.collect()  # else what is loaded lies strewn between what loading left behind, and no large piece remains
-        if functions and sys.platform == "rp2":
-            name = path[: path.rfind(".")].lstrip("/").replace("/", ".")
-            name = name[:-9] if name.endswith(".__init__") else name
-            _loading.append((name, self._address + at, self._address + at + size, functions))
-        return _Module(self._image, at, at + size)
+        offset, size, functions = map(int, self._index[line : self._index.find(b"\n", line)].split()[1:])
+        start = len(self._index) + 1 + offset
+        name = path[: -len("/__init__.mpy" if path.endswith("/__init__.mpy") else ".mpy")].replace("/", ".")
+        address = uctypes.addressof(self._image) + start
+        _loading.append((name, address, address + size, functions))
+        return _Module(self._image, start, start + size)
 
 
-@micropython.viper
-def _find(image: int, size: int, name: ptr8, count: int) -> int:
-    index = ptr8(image)
-    at = 0
-    while at + count < size:
-        same = 0
-        while same < count and index[at + same] == name[same]:
-            same += 1
-        if same == count and (count or index[at] == 10):
-            return at
-        if index[at] == 10:
-            return -1
-        while at < size and index[at] != 10:
-            at += 1
-        at += 1
-    return -1
-
+_bundle = None  # type: Bundle | None
 
 # --- in place ------------------------------------------------------------------------------------------------------------
+
+try:
+    from machine import mem32
+except ImportError:  # not on the chip
+    pass
 
 _loading = []  # type: list[tuple[str, int, int, int]] # modules being imported: name, address, address of the table, its lines
 _FUNCTIONS = (type(lambda: 0), type((lambda: (yield))))
@@ -156,8 +154,6 @@ def _point(function: int, module: int, table: int, count: int):  # type: ignore[
 
 def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
     """Point all functions among `things` and in the classes among them."""
-    from machine import mem32
-
     for thing in things:
         kind = type(thing)
         if kind is type:
@@ -172,17 +168,23 @@ def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
 
 
 _import = builtins.__import__
+_depth = 0
 
 
 def _import_in_place(*arguments: "Any") -> "Any":
+    global _depth
     first = len(_loading)
+    _depth += 1
     try:
         return _import(*arguments)
     finally:
+        _depth -= 1
         while len(_loading) > first:  # what this import has brought, and what that brought
             where = _loading.pop()
             if where[0] in sys.modules:
                 _settle(sys.modules[where[0]].__dict__.values(), where)
+        if not _depth and _bundle is not None:
+            _bundle.forget()
 
 
 # --- where the firmware is -----------------------------------------------------------------------------------------------
@@ -199,19 +201,25 @@ def region() -> "Any":
 
 
 def mount(image: "Any" = None) -> None:
-    """Import from the installed firmware from now on. Without one, from wherever Python looks anyway."""
+    """Import from the installed firmware from now on, on the chip from nowhere else. Without one, from wherever Python looks anyway."""
     image = memoryview(region() or b"") if image is None else memoryview(image)
     if not _end(image):
         return
-    vfs.mount(Bundle(image), MOUNT)
-    sys.path.insert(0, MOUNT)
-    if sys.platform == "rp2":
-        builtins.__import__ = _import_in_place
+    global _bundle
+    _bundle = Bundle(image)
+    vfs.mount(_bundle, MOUNT)
+    if sys.platform != "rp2":
+        sys.path.insert(0, MOUNT)
+        return
+    for name in _BUILT_IN:
+        sys.modules[name] = __import__(name)
+    sys.path[:] = [MOUNT]
+    builtins.__import__ = _import_in_place
 
 
 def _end(image: "memoryview") -> int:
     """Where its hash begins, 0 if it is no whole image."""
-    first = bytes(image[:_LINE_BYTES]).split(b"\n", 1)[0].split()
+    first = bytes(image[:_FIRST_LINE_BYTES]).split(b"\n", 1)[0].split()
     if len(first) != 3 or first[0] != b"earwitness":
         return 0
     end = int(first[2])
@@ -224,4 +232,4 @@ def version(image: "Any" = None) -> "tuple[bytes, str]":
     end = _end(image)
     if not end:
         return bytes(_HASH_BYTES), ""
-    return bytes(image[end : end + _HASH_BYTES]), bytes(image[:_LINE_BYTES]).split()[1].decode()
+    return bytes(image[end : end + _HASH_BYTES]), bytes(image[:_FIRST_LINE_BYTES]).split()[1].decode()

@@ -28,6 +28,7 @@ try:
 
     del held
 except (ImportError, MemoryError, OSError):
+    sys.path[:] = ["/"]
     import unfinished
 
     unfinished.tell()

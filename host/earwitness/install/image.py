@@ -22,6 +22,7 @@ ARCHITECTURE: Final = "armv6m"  # RP2040
 STARTERS: Final = ("boot.py", "main.py")
 _ROOT_MODULES: Final = ("bundle.py", "update.py", "unfinished.py")  # what finds the image cannot be in it
 LARGEST: Final = 32 * 4096  # firmware/bundle.py, BLOCKS
+LARGEST_INDEX: Final = 6144  # INDEX_BYTES there
 _DIGITS: Final = 6
 _RESERVE: Final = "recorder/hal/reserve.py"  # runs once, before there is an image
 
@@ -97,7 +98,10 @@ def _image(modules: Mapping[str, bytes], version: str) -> bytes:
         functions = sorted(mpy.functions(module), key=lambda function: -function[1])
         lines.append(f"{name} {len(code)} {len(module)} {len(functions)}\n")
         code += module + b"".join(struct.pack("<HH", *function) for function in functions)
-    rest = "".join(lines).encode("ascii") + b"\n" + code
+    index = "".join(lines).encode("ascii") + b"\n"
+    if len(index) > LARGEST_INDEX - len(f"earwitness {version} ") - _DIGITS - 1:
+        raise EarwitnessError("The firmware has too many modules.")
+    rest = index + code
     # The first line tells the length of all, its own with it.
     first = f"earwitness {version} "
     length = len(first) + _DIGITS + 1 + len(rest)
