@@ -2,6 +2,8 @@
 
 Never touches the volume and never re-enters itself. The ring holds a second, the queue of pages more than two of speech: that
 is what a stalled card may cost before sound is lost, and what is lost is counted to the sample.
+
+A microphone that dies goes on being recorded, and the recording says from when to when it gave nothing.
 """
 
 from array import array
@@ -35,9 +37,14 @@ _LEAST = const(16)  # samples: the smallest block of FLAC but for a stream's las
 _PAGE_SAMPLES = const(14000)  # a page closes then, so that silence too is stored within a second
 _MUTED_PAGE_SAMPLES = const(30 * 16000)  # while muted an empty page is written this often
 _CLOSING_BYTES = const(32)  # the longest event that ends a page
+_DEAD = const(24000)  # samples of one value: in the quietest room a microphone hisses
+
+_TICKS = const((1 << 26) - 1)  # milliseconds that make 2**30 samples
+_STANDING = const(8000)  # samples: no hiccup any more
+_SLACK = const(40)  # samples that count and time may be apart: 16 are a millisecond, 8 lie in the FIFO at the start
 
 _LATE = const(1)  # LOST: the ring was overwritten before it was read
-_STALLED = const(2)  # LOST: the receiver had to wait; nothing more is known
+_STALLED = const(2)  # LOST: the receiver stood still; how long, time tells
 
 
 @micropython.viper
@@ -67,6 +74,7 @@ class Capture:
         self.noise = bytearray(32)  # hash over the last second of sound: fresh numbers for the generator
         self.running = False
         self.muted = False
+        self.silent = False  # the microphone gives nothing
         self._ring = mic.ring()
         self._position = array("I", (0, 0))  # of the next sample to code, in the recording
         self._busy = False
@@ -81,8 +89,11 @@ class Capture:
         self._stop_reason = 0
         self._stopped_us = 0
         self.lost_total = 0
-        self.muted = False
+        self.muted = self.silent = False
+        self._constant = 0  # samples of one value, until the next to code
+        self._missed = 0  # samples that the receiver did not take, to be told
         mic.start()
+        self._ahead = (clock.ticks_ms() & _TICKS) << 4  # of the count, time in samples, modulo 2**30
         self.running = True
 
     # --- for the session -------------------------------------------------------------------------------------------
@@ -111,11 +122,26 @@ class Capture:
 
     def stop(self, reason: int) -> None:
         """Take no more samples; code and seal what is in the ring, STOP last. Not `running` any more when that is done."""
+        self.watch()
         mic.stop()
         self._stopped_us = clock.now_us()
         self._stop_reason = reason
         if self._end < 0:  # else a mute is being sealed: what was heard after it stays off the record
             self._end_here()
+
+    def watch(self) -> None:
+        """Compare count and time, at each page and once a second: what a receiver that stood still did not take is lost."""
+        if self._stop_reason:
+            return
+        due = (clock.ticks_ms() & _TICKS) << 4
+        behind = (((due - self._ahead) & _MASK) - mic.count()) & _MASK
+        if behind > _MASK >> 1:
+            behind = 0
+        if not self._missed and (mic.stalled() or behind > _SLACK):
+            self._missed = max(behind, 1)
+            self._ahead = (self._ahead + self._missed) & _MASK
+            if behind > _STANDING and not self.silent:
+                self._hears(False, 0)
 
     def has_time(self) -> bool:
         """Less than a quarter of the ring waits: now is the time for what holds up everything, such as the collector."""
@@ -152,6 +178,11 @@ class Capture:
         queue = self.queue
         if queue.seal_due or not queue.place_events():
             return self._seal()
+        lag = self._missed
+        if lag:
+            if self._tell_lost(lag, _STALLED):
+                self._missed = 0
+            return True
         lag = self._lag()
         if self.muted and self._end < 0:
             return self._step_muted(lag)
@@ -174,10 +205,13 @@ class Capture:
         count = min(_BLOCK, available, left)
         if 0 < available - count < _LEAST and available > _BLOCK:
             count -= _LEAST  # so that what remains is a block by itself
+        if queue.samples == 0:
+            self.watch()
+            if self._missed:
+                return True
+            self._stamp()
         if count < _LEAST or (queue.samples and queue.codec == pages.PCM):
             return self._take_pcm(count)
-        if queue.samples == 0:
-            self._stamp()
         room, offset = queue.room(), queue.offset()
         size = flac.encode(self._ring, self._at, count, self._position, queue.buffer, offset, room)
         if size == 0:  # it does not fit: a smaller block may
@@ -186,6 +220,14 @@ class Capture:
                 size = flac.encode(self._ring, self._at, count, self._position, queue.buffer, offset, room)
             if size == 0:
                 return self._seal()
+        if not flac.constant():
+            self._constant = 0
+            if self.silent:
+                self._hears(True, 0)
+        elif not self.silent:
+            self._constant += count
+            if self._constant >= _DEAD:
+                self._hears(False, self._constant - count)
         if size > 2 * count and queue.samples == 0:
             return self._take_pcm(count)  # it does not shrink: plain samples for this page
         return self._keep(count, size, pages.FLAC)
@@ -195,8 +237,6 @@ class Capture:
         count = min(count, queue.room() // 2)
         if count == 0 or (queue.samples and queue.codec == pages.FLAC):
             return self._seal()
-        if queue.samples == 0:
-            self._stamp()
         _copy_ring(self._ring, self._at & 16383, count, queue.buffer, queue.offset())
         return self._keep(count, 2 * count, pages.PCM)
 
@@ -219,24 +259,41 @@ class Capture:
 
     # --- loss, mute, end -------------------------------------------------------------------------------------------
 
+    def _hears(self, on: bool, ago: int) -> None:
+        """The microphone gives sound again, or none any more, from `ago` samples before the next to code on."""
+        self.silent = not on
+        self.queue.event(pages.HEARD if on else pages.SILENT, pack("<Q", self.position() - ago))
+
     def _lose(self, lag: int) -> bool:
-        if self.queue.samples or self.queue.first():
-            return self._seal()  # a page's samples are consecutive: a loss stands between pages
         # Leave the ring's oldest block behind as well, so that there is time to read the rest.
         count = lag - (mic.RING_SAMPLES - _BLOCK)
         if self._end >= 0:
             count = min(count, (self._end - self._at) & _MASK)
-        reason = _STALLED if mic.stalled() else _LATE
-        self.queue.event(pages.LOST, pack("<QIB", self.position(), count, reason))
-        self._pass(count)
+        if self._tell_lost(count, _LATE):
+            self._at = (self._at + count) & _MASK
+        return True
+
+    def _tell_lost(self, count: int, reason: int) -> bool:
+        """False while the page being filled has to be sealed: its samples are consecutive, a loss stands between pages."""
+        queue = self.queue
+        if queue.samples or queue.first():
+            self._seal()
+            return False
+        queue.event(pages.LOST, pack("<QIB", self.position(), count, reason))
+        self._skip(count)
         self.lost_total += count
         return True
 
-    def _pass(self, count: int) -> None:
-        """Count samples that are not stored."""
-        self._at = (self._at + count) & _MASK
+    def _skip(self, count: int) -> None:
+        """Number samples that are not stored."""
         _advance(self._position, count)
         self.queue.lost += count
+        self._constant = 0
+
+    def _pass(self, count: int) -> None:
+        """Leave samples that were taken."""
+        self._at = (self._at + count) & _MASK
+        self._skip(count)
 
     def _step_muted(self, lag: int) -> bool:
         if lag < _BLOCK:

@@ -242,7 +242,7 @@ class Errands:
         try:
             readiness.stir(session, data)
         except EntropyFault as error:
-            session.fault(error)
+            readiness.fault(session, error)
             raise
         if had_none:
             session.trouble = ""  # it had no numbers to draw from; now it has
@@ -312,7 +312,9 @@ class Errands:
             name=request.name,
         )
         vault.save(identity)
-        session.paired(identity)
+        session.identity = identity
+        session.forget_primed()
+        session.retry()
         return identity
 
     def unpair(self) -> None:

@@ -19,7 +19,9 @@ _CLOCK_CHIP = const(2)  # CLOCK source
 
 
 def events(session: "Session") -> "list[tuple[int, bytes, int]]":
-    """(kind, payload, time in µs since boot or -1 for now) of each event, META first."""
+    """(kind, payload, time in µs since boot or -1 for now) of each event, META first. The card is the recording's from now on."""
+    if session.volume is not None:
+        session.volume.forget()
     firmware, version = power.version()
     name = session.identity.name if session.identity is not None else ""
     meta = firmware + session.boot_id + pack("<I", mic.RATE_HZ)

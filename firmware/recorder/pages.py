@@ -37,6 +37,8 @@ INDICATOR = const(7)
 BATTERY = const(8)
 BEACON = const(9)
 STOP = const(10)
+SILENT = const(11)
+HEARD = const(12)
 
 _BODY = const(32)  # offset of the body in a page
 _EVENTS = const(64)  # offset of the events

@@ -7,7 +7,7 @@ imported in it and dropped soon: together it would not fit.
 from micropython import const
 
 from recorder import indicator, running
-from recorder.errors import EntropyFault, IdentityFault, NotReady
+from recorder.errors import EntropyFault, IdentityFault, NotReady, RecorderError
 from recorder.hal import battery, button, card, clock, power, switch
 from recorder.session import SELF_TEST, drop_idle_set
 from recorder.store import journal as entries
@@ -36,6 +36,8 @@ def wake(session: "Session") -> None:
     from recorder.store import journal_reading
     from recorder.store.vault import Vault
 
+    power.radio_off()
+    power.fast(True)
     session.indicator.dim(journal_reading.light(session.journal) or session.indicator.brightness)
     session.began = running.BY_POWER if switch.is_on() else running.BY_SWITCH
     code = power.last_fault()
@@ -47,8 +49,14 @@ def wake(session: "Session") -> None:
         if session.drbg is not None:
             session.boot_id = bytes(session.drbg.generate(16))
     except (IdentityFault, EntropyFault) as error:
-        session.fault(error)
+        fault(session, error)
     _reset_by_hand(session)
+
+
+def fault(session: "Session", error: RecorderError) -> None:
+    """Something that trying again will not mend: told, kept, and nothing is recorded until the next start."""
+    session.trouble = SELF_TEST
+    session.journal.append(entries.FAULT, 0, str(error).encode())
 
 
 def unpair(session: "Session") -> None:

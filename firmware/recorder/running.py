@@ -47,6 +47,7 @@ _LATE_LEAVES = const(32)  # most leaves between a checkpoint's last leaf and its
 _SPARE_PAGES = const(24)  # kept free for the queue and the last checkpoints
 _SPARE_ENTRIES = const(32)  # journal entries kept for the end of a recording
 _CHECK_MS = const(5_000)
+_WATCH_MS = const(1_000)
 _COLLECT_PAGES = const(4)  # about two seconds of speech
 _BATTERY_EVENT_MS = const(600_000)
 _LONGEST_MS = const(71 * 3600 * 1000)  # the microphone's sample counter ends at 74 h
@@ -115,7 +116,7 @@ class Running:
         if primed is None:
             return
         self._primed = None  # its pages are 8 KiB
-        self._started = self._checkpointed = self._checked = clock.ticks_ms()
+        self._started = self._checkpointed = self._checked = self._watched = clock.ticks_ms()
         self._capture.begin(primed.sealer)
         card.pump = self._meanwhile
         self._journal.append(entries.OPEN, self.seq, self.recording_id + sha256(primed.page) + primed.prev)
@@ -166,6 +167,9 @@ class Running:
                 self._finish()
         elif self._file.room_pages() < _SPARE_PAGES:  # each turn: loud noise fills eight pages a second
             self.stop(CARD_FULL)
+        elif clock.since_ms(self._watched) >= _WATCH_MS:
+            self._watched = clock.ticks_ms()
+            capture.watch()
         elif clock.since_ms(self._checked) >= _CHECK_MS:
             self._checked = clock.ticks_ms()
             self._file.extend()

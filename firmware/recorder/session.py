@@ -12,14 +12,13 @@ from micropython import const
 from recorder import gestures, indicator, running
 from recorder.answers import Answers
 from recorder.capture import Capture
-from recorder.errors import CardError, NotReady, RecorderError
+from recorder.errors import CardError, RecorderError
 from recorder.gestures import Gestures
 from recorder.hal import clock, entropy, power, switch, usb
 from recorder.indicator import Indicator
 from recorder.link.service import Link
 from recorder.running import Primed, Running
 from recorder.seal import drbg, page  # noqa: F401 - their objects live on while it records
-from recorder.seal.wipe import wipe
 from recorder.store import identity as _identity  # noqa: F401
 from recorder.store import journal as entries
 from recorder.store import recording as _recording  # noqa: F401
@@ -84,8 +83,6 @@ class Session:
         """The main loop."""
         from recorder import readiness
 
-        power.radio_off()
-        power.fast(True)
         readiness.wake(self)
         drop_idle_set()
         while True:
@@ -123,17 +120,6 @@ class Session:
 
     # --- not recording ---------------------------------------------------------------------------------------------
 
-    def fault(self, error: RecorderError) -> None:
-        """Something that trying again will not mend: told, kept, and nothing is recorded until the next start."""
-        self.trouble = SELF_TEST
-        self.journal.append(entries.FAULT, 0, str(error).encode())
-
-    def paired(self, identity: "Identity") -> None:
-        """Somebody owns this recorder now: get ready for them."""
-        self.identity = identity
-        self.forget_primed()
-        self.retry()
-
     def forget_primed(self) -> None:
         """Throw the primed recording away; another is made when there is time."""
         if self.primed is not None:
@@ -159,14 +145,12 @@ class Session:
         from recorder import opening
 
         events = opening.events(self)
-        if self.volume is not None:
-            self.volume.forget()
         self.volume = self.primed = None
         drop_idle_set()
         power.fast(False)  # before the microphone starts: its clock is made from the processor's
         self.indicator.show(indicator.RECORDING)
         self.indicator.buzz(indicator.START)
-        self._warned = 0
+        self._warned = self._silent = 0
         self._reminded = self._started = self._listened = clock.ticks_ms()
         self.running = recording = Running(primed, self.capture, self.journal, self._meanwhile)
         try:
@@ -204,49 +188,38 @@ class Session:
         if recording.warned > self._warned:
             self._warned = recording.warned
             self.indicator.buzz(indicator.WARN)
-        if self.capture.muted and clock.since_ms(self._reminded) >= _REMIND_MS:
+        muted, silent = self.capture.muted, self.capture.silent
+        if silent != (self._silent == 1):
+            self._tell_silence(recording, silent)
+        elif (muted or silent) and clock.since_ms(self._reminded) >= _REMIND_MS:
             self._reminded = clock.ticks_ms()
-            self.indicator.buzz(indicator.REMIND)
+            self.indicator.buzz(indicator.REMIND if muted else indicator.REFUSED)
         if recording.stopping:
             self.indicator.show(indicator.WAIT)
+        elif muted:
+            self.indicator.show(indicator.MUTED)
         else:
-            self.indicator.show(indicator.MUTED if self.capture.muted else indicator.RECORDING)
+            self.indicator.show(indicator.SELF_TEST if silent else indicator.RECORDING)
+
+    def _tell_silence(self, recording: Running, silent: bool) -> None:
+        """The microphone died, or came back: it goes on recording, and whoever holds it knows."""
+        if not self._silent:  # once is enough for the journal: a loose contact comes and goes
+            self.journal.append(entries.FAULT, recording.seq, b"the microphone is silent or stuck")
+        self._silent = 1 if silent else 2
+        self._reminded = clock.ticks_ms()
+        self.indicator.buzz(indicator.REFUSED if silent else indicator.START)
 
     def _finished(self, recording: Running) -> None:
-        """The final note is on the card. By itself only a rollover goes on into another recording."""
+        from recorder import ending
+
         self.running = None
-        power.fast(True)
-        if self.drbg is not None:
-            self.drbg.reseed(self.capture.noise)
-        wipe(self.capture.noise)
-        self._reopen(recording)
-        self.hold_off = recording.reason in (running.BATTERY, running.CARD_FULL, running.HOST)
-        if recording.reason == running.CARD_FULL:
-            self.trouble = CardError.FULL
-        if recording.reason == running.BATTERY:
-            self.trouble = NotReady.BATTERY
-        self.indicator.buzz(indicator.STOPPED)
-        self.indicator.show(indicator.OFF if not switch.is_on() else indicator.WAIT)
-        self.retry()
-
-    def _reopen(self, recording: Running) -> None:
-        """The card is everybody's again, as the recording leaves it."""
-        from recorder.store.volume import Volume
-
-        try:
-            self.volume = Volume(recording.mount.card, recording.mount)
-        except CardError as error:
-            self.trouble = error.kind
+        ending.finished(self, recording)
 
     def _fail(self, recording: Running, error: RecorderError) -> None:
-        """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""
-        recording.abandon()
+        from recorder import ending
+
         self.running = None
-        power.fast(True)
-        self.trouble = error.kind if isinstance(error, CardError) else SELF_TEST
-        self.indicator.buzz(indicator.REFUSED)
-        self.journal.append(entries.FAULT, self.journal.newest_seq, self.trouble.encode())
-        self.retry_ticks = clock.ticks_ms()
+        ending.failed(self, recording, error)
 
     # --- the button ------------------------------------------------------------------------------------------------
 

@@ -111,7 +111,7 @@ def _make_ready(session: "Session") -> None:
     except NotReady as error:
         session.trouble = str(error)
     except RecorderError as error:
-        session.fault(error)
+        readiness.fault(session, error)
 
 
 def _retry_ms(session: "Session") -> int:

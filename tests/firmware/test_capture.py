@@ -121,14 +121,17 @@ emit(pages)
     assert [page[2] for page in pages].count(0) == 2  # one each half minute
 
 
-def test_the_sample_path_allocates_nothing(mpy, tmp_path) -> None:
+@pytest.mark.parametrize("where", ["a page's first block", "another"])
+def test_the_sample_path_allocates_nothing(mpy, tmp_path, where) -> None:
     [taken] = mpy(
         _SETUP
-        + """
+        + f"""
 import micropython
 capture.begin(Plain())
 run(400)
 clock.idle(70)
+if {where == "a page's first block"}:
+    capture._seal()
 before = capture.position()
 micropython.heap_lock()
 try:
@@ -196,3 +199,105 @@ emit([pages, muted_at])
     assert follows(taken) >= muted_at + 11000
     kinds = [bytes.fromhex(page[5])[0] for page in taken if page[5]]
     assert kinds == [5, 10]
+
+
+def told(pages: list[list[object]], kind: int) -> list[tuple[int, ...]]:
+    """(sample, first of what follows it) of each event of this kind, in order."""
+    found = []
+    for page in pages:
+        data = bytes.fromhex(str(page[5]))
+        while data:
+            if data[0] == kind:
+                found.append(struct.unpack_from("<Q", data, 10) + tuple(data[18:22]))
+            data = data[2 + data[1] :]
+    return found
+
+
+_WATCHED = (
+    _SETUP
+    + """
+import world
+heard = bytearray()
+def watched(ms):
+    for _ in range(ms // 500):
+        run(500)
+        capture.watch()
+"""
+)
+
+
+@pytest.mark.parametrize("lever", [1, 2])
+def test_a_microphone_that_dies_is_told_within_two_seconds_and_again_when_it_hears(mpy, tmp_path, lever) -> None:
+    deaf, soon, late, pages = mpy(
+        _WATCHED
+        + f"""
+capture.begin(Plain())
+watched(3000)
+world.levers["mic_trouble"] = {lever}
+at = mic.count()
+watched(1000)
+emit(capture.silent)
+watched(1000)
+emit([at, capture.silent])
+watched(6000)
+world.levers["mic_trouble"] = 0
+again = mic.count()
+watched(500)
+emit([again, capture.silent])
+watched(500)
+capture.stop(1)
+settle()
+emit(pages)
+""",
+        args={"mic": tape(tmp_path / "m.raw", 12)},
+    )
+    assert not deaf and soon[1] and not late[1]
+    follows(pages)
+    assert not any(page[3] for page in pages)
+    ((silent,),), ((heard,),) = told(pages, 11), told(pages, 12)
+    assert 0 <= silent - soon[0] <= 1024 and 0 <= late[0] - heard <= 1024
+
+
+def test_a_quiet_room_and_a_second_of_nothing_are_no_dead_microphone(mpy, tmp_path) -> None:
+    path = tmp_path / "m.raw"
+    hiss = struct.pack("<40000h", *(random.Random(3).choices((-1, 0, 1), k=40000)))
+    path.write_bytes(hiss + bytes(32000) + hiss)
+    [[pages, silent]] = mpy(
+        _WATCHED + "capture.begin(Plain())\nwatched(9000)\ncapture.stop(1)\nsettle()\nemit([pages, capture.silent])",
+        args={"mic": str(path)},
+    )
+    assert follows(pages) >= 9 * 16000
+    assert not silent and not told(pages, 11) and not told(pages, 4)
+
+
+@pytest.mark.parametrize("ms", [4, 25, 400, 5000])
+def test_samples_that_a_standing_receiver_did_not_take_are_counted_by_time(mpy, tmp_path, ms) -> None:
+    [[pages, lost, silent, stood_us]] = mpy(
+        _WATCHED
+        + f"""
+capture.begin(Plain())
+watched(2000)
+world.levers["mic_trouble"] = 3
+stood_us = -clock.now_us()
+if {ms} > 1000:
+    watched({ms})
+else:
+    clock.idle({ms})
+silent = capture.silent
+stood_us += clock.now_us()
+world.levers["mic_trouble"] = 0
+watched(3000)
+capture.stop(1)
+settle()
+emit([pages, capture.lost_total, silent, stood_us])
+""",
+        args={"mic": tape(tmp_path / "m.raw", 12)},
+    )
+    follows(pages)
+    assert lost == sum(page[3] for page in pages)
+    assert abs(lost - stood_us / 62.5) <= 16
+    assert sum(struct.unpack("<I", bytes(count))[0] for _, *count in told(pages, 4)) == lost
+    for page in pages[-4:]:
+        assert abs((page[1] - pages[0][1]) - (page[0] - pages[0][0]) * 62.5) < 5000
+    assert silent is (ms > 1000)
+    assert len(told(pages, 11)) == len(told(pages, 12)) == (1 if ms > 1000 else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def flashes(recorder: VirtualRecorder, since: float) -> int:
 
 def buzzes(recorder: VirtualRecorder, since: float, until: float = 1e9) -> int:
     return sum(1 for e in recorder.events() if e["what"] == "motor" and e["value"] and since <= e["t"] <= until)
+
+
+_DEAD = b"the microphone is silent or stuck"
+
+
+def faults(recorder: VirtualRecorder) -> bytes:
+    """What the journal keeps, as it lies in the flash."""
+    return recorder.flash.read_bytes()
 
 
 def events(item: Any) -> list[Any]:
@@ -98,6 +107,45 @@ def test_a_longer_stall_is_counted_to_the_sample(paired: Paired, tape: Samples, 
         lost += gap.count
     assert 3 * RATE_HZ < lost < 9 * RATE_HZ
     assert np.array_equal(heard, expected) and len(heard) > 17 * RATE_HZ
+
+
+@pytest.mark.parametrize("how", ["deaf", "stuck", "halt"])
+def test_a_microphone_that_dies_is_told_at_once_and_the_recording_says_from_when_to_when(
+    paired: Paired, tape: Samples, tmp_path: Path, how: str
+) -> None:
+    with paired.recorder(tmp_path, tape) as recorder:
+        recorder.run(f"{_ON}:on {_ON + 5}:{how} {_ON + 75}:hear {_ON + 80}:off", settle=4)
+        died, back = (e["t"] for e in recorder.events() if e["what"] == "mic_trouble")
+        assert buzzes(recorder, died, died + 2.5) == 3, "told at once"
+        assert buzzes(recorder, died + 2.5, back) == 3, "and once a minute"
+        assert buzzes(recorder, back, back + 2) == 1, "and when it hears again"
+        flickers = [e["t"] for e in recorder.events() if e["what"] == "light" and died + 2.5 < e["t"] < back]
+        assert len(flickers) > 500 and max(b - a for a, b in pairwise(flickers)) < 0.2
+        assert not [e for e in recorder.events() if e["what"] == "light" and back + 1 < e["t"] < back + 4], "steady"
+        (item,) = paired.items(recorder, tmp_path)
+        assert faults(recorder).count(_DEAD) == 1
+    verdict = item.verdict
+    assert verdict is not None and verdict.intact.ok and verdict.complete.ok
+    assert verdict.exit_code == 4 and verdict.continuous.state == "not continuous"
+    assert "the microphone gave nothing for " in verdict.continuous.reason
+    assert "disagree" not in verdict.continuous.reason and bool(verdict.losses) is (how == "halt")
+    (silence,) = verdict.silences
+    assert silence.sample / RATE_HZ == pytest.approx(died - _ON, abs=1.3)
+    assert silence.seconds == pytest.approx(back - died, abs=1.3)
+    heard = master(item, paired, tmp_path / "m.flac")
+    assert len(heard) == pytest.approx(80 * RATE_HZ, abs=RATE_HZ // 2)
+    before, after = int(4.9 * RATE_HZ), round((back - died + 5.3) * RATE_HZ)
+    assert np.array_equal(heard[:before], tape[:before])
+    assert bool(heard[before + RATE_HZ // 2 : after - RATE_HZ // 2].any()) is (how == "stuck")
+    assert heard[after:].any()
+
+
+def test_with_a_dead_microphone_nothing_passes_for_a_recording(paired: Paired, tape: Samples, tmp_path: Path) -> None:
+    with paired.recorder(tmp_path, tape) as recorder:
+        recorder.run(f"1:deaf {_ON}:on {_ON + 6}:off", settle=4)
+        assert buzzes(recorder, _ON, _ON + 3) >= 3
+        assert len([e for e in recorder.events() if e["what"] == "light" and _ON + 1 < e["t"] < _ON + 5]) > 40
+        assert faults(recorder).count(_DEAD) == 1
 
 
 @pytest.mark.parametrize("second", [0.01, 5])

@@ -25,7 +25,7 @@ from .tape import make_tape
 FLASH_BYTES = 524_288
 _HERE = Path(__file__).resolve().parent
 _SETTLE_S = 2.0
-_LEVERS = ("switch", "button", "card", "battery_mv", "minutes", "usb_power", "light_works", "motor_works")
+_LEVERS = ("switch", "button", "card", "battery_mv", "minutes", "usb_power", "light_works", "motor_works", "mic_trouble")
 
 
 class VirtualRecorderError(RuntimeError):

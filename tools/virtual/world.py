@@ -87,6 +87,7 @@ _LEVERS = {
     "usb_power": 0,
     "light_works": 1,
     "motor_works": 1,
+    "mic_trouble": 0,
     "stall_ms": 0,
     "fail": 0,
 }

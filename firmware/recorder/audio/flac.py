@@ -367,6 +367,11 @@ def encode(ring: object, start: int, count: int, position: object, out: object, 
     return need
 
 
+def constant() -> bool:
+    """The last frame coded holds one value and no other: no microphone is as quiet as that."""
+    return not _state[4 * _SUBFRAME]
+
+
 def needed() -> int:
     """Bytes of the last frame asked for, whether it fitted or not: tells how many samples fit in what is left."""
     return _state[4 * _NEED] | _state[4 * _NEED + 1] << 8
