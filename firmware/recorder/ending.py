@@ -3,8 +3,8 @@
 from recorder import indicator, running
 from recorder.errors import CardError, NotReady, RecorderError
 from recorder.hal import clock, power, switch
+from recorder.readiness import MICROPHONE
 from recorder.seal.wipe import wipe
-from recorder.session import SELF_TEST
 from recorder.store import journal as entries
 
 try:
@@ -47,7 +47,7 @@ def failed(session: "Session", recording: "Running", error: RecorderError) -> No
     """Nothing more can be written: say so at once. What is on the card is recovered when it can be read again."""
     recording.abandon()
     power.fast(True)
-    session.trouble = error.kind if isinstance(error, CardError) else SELF_TEST
+    session.trouble = error.kind if isinstance(error, CardError) else MICROPHONE
     session.indicator.buzz(indicator.REFUSED)
     session.journal.append(entries.FAULT, session.journal.newest_seq, str(error).encode())
     session.retry_ticks = clock.ticks_ms()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from recorder.store.identity import Identity
     from recorder.store.volume import Volume
 
+MICROPHONE = "microphone silent"  # until the switch goes off: whoever slides it on again wants it tried again
+
 _RESET_MS = const(10_000)
 _RESET_TURN_MS = const(40)
 
@@ -112,7 +114,7 @@ def stir(session: "Session", data: "bytes | bytearray") -> None:
 def make_primed(session: "Session") -> "Primed | None":
     """From whatever was before to a primed recording; None after a fault. Raises CardError, NotReady."""
     identity, drbg = session.identity, session.drbg
-    if session.trouble == SELF_TEST or drbg is None:
+    if session.trouble in (SELF_TEST, MICROPHONE) or drbg is None:
         return None
     if identity is None:
         raise NotReady(NotReady.UNPAIRED)

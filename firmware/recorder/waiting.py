@@ -20,6 +20,7 @@ _SHAPES = {
     NotReady.BATTERY: indicator.BATTERY_LOW,
     NotReady.UNPAIRED: indicator.UNPAIRED,
     SELF_TEST: indicator.SELF_TEST,
+    readiness.MICROPHONE: indicator.SELF_TEST,
     CardError.NONE: indicator.NO_CARD,
     CardError.FULL: indicator.CARD_FULL,
 }
@@ -34,6 +35,8 @@ def turn(session: "Session") -> bool:
     if not on:
         session.invited |= was_on
         session.hold_off = False
+        if session.trouble == readiness.MICROPHONE:
+            session.trouble = ""
         session.began = running.BY_SWITCH
     if session.volume is not None and not card.present():
         session.forget_primed()

@@ -142,10 +142,12 @@ def test_a_microphone_that_dies_is_told_at_once_and_the_recording_says_from_when
 
 def test_with_a_dead_microphone_nothing_passes_for_a_recording(paired: Paired, tape: Samples, tmp_path: Path) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
-        recorder.run(f"1:deaf {_ON}:on {_ON + 6}:off", settle=4)
+        recorder.run(f"1:deaf {_ON}:on {_ON + 6}:off {_ON + 7}:hear {_ON + 14}:on {_ON + 18}:off", settle=4)
         assert buzzes(recorder, _ON, _ON + 3) >= 3
         assert len([e for e in recorder.events() if e["what"] == "light" and _ON + 1 < e["t"] < _ON + 5]) > 40
         assert faults(recorder).count(_DEAD) == 1
+        (item,) = paired.items(recorder, tmp_path)
+    assert item.verdict is not None and item.verdict.exit_code == 0 and item.verdict.samples > 3 * RATE_HZ
 
 
 @pytest.mark.parametrize("second", [0.01, 5])
