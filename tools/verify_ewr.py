@@ -31,20 +31,18 @@ LISTED, LATE, MOST_LEAVES, MOST_PARTS, MOST_EVENTS = 64, 32, 1 << 20, 10_000, 50
 CLOCK, META, MUTED, UNMUTED, STOP, SILENT = 2, 3, 5, 6, 10, 11
 EVENT_BYTES = {1: 9, CLOCK: 13, 4: 13, MUTED: 8, UNMUTED: 8, 7: 2, 8: 2, 9: 33, STOP: 1, SILENT: 8, 12: 8}  # after time
 YEAR_2000_US, YEAR_2201_US = 946_684_800_000_000, 7_289_654_400_000_000
-OPEN = 1 << 64  # end of a mute that goes on
-LAST = rb"[AEIMQUYcgkosw048]"  # before the padding of canonical base64: the lowest bits are 0
-HASH, COUNT = rb"[A-Za-z0-9+/]{42}" + LAST, rb"(?:0|[1-9][0-9]{0,9})"
+NEVER = 1 << 64  # a sample that no recording has
+HASH = rb"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]"  # 32 bytes in canonical base64, before its padding
 ENVELOPE = rb"age-encryption\.org/v1\n(-> X25519 %b\n%b\n){1,3}--- %b\n(?s:.{64})" % (HASH, HASH, HASH)
 NOTE = (
-    rb"(earwitness/v1/checkpoint/%b/%b\n(%b)\n(%b=)\nseq %d\n"
-    rb"state (?:(running|end)\nprev %b\n|(recovered|damaged)\nprev %b\nseen %b\n))"
-    rb"\n\xe2\x80\x94 earwitness/%b ([A-Za-z0-9+/]{90}%b=)\n"
+    rb"(?P<signed>earwitness/v1/checkpoint/%%b/%%b\n(?P<n>[1-9][0-9]{0,9})\n(?P<root>%b=)\nseq %%d\n"
+    rb"state (?P<state>running|end|(?P<cut>recovered|damaged))\nprev %%b\n(?(cut)seen (?:0|[1-9][0-9]{0,9})\n|))"
+    rb"\n\xe2\x80\x94 earwitness/%%b (?P<blob>[A-Za-z0-9+/]{90}[AEIMQUYcgkosw048]=)\n" % HASH
 )
 P, ORDER_8 = 2**255 - 19, 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 WEAK_KEYS = {y.to_bytes(32, "little") for y in (0, 1, ORDER_8, P - ORDER_8, P - 1, P, P + 1)}  # anybody signs by these
 
-Leaf = tuple[int, int, bytes]  # number, page of the file, page
-Seal = tuple[int, int, str, list[bytes], list[bytes], bytes]  # n, p, state, listed hashes, range before them, note
+Note = tuple[int, bytes, str, bytes]  # leaves covered, root, state, all its bytes
 
 
 class Fault(Exception):
@@ -64,11 +62,15 @@ def mac(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 
+def u32(page: bytes, at: int) -> int:
+    return int.from_bytes(page[at : at + 4], "little")
+
+
 def leaf_hash(page: bytes) -> bytes:
     return sha(b"\0", sha(page[:4048]), page[4048:])
 
 
-def append(size: int, roots: list[bytes], leaves: list[bytes]) -> list[bytes]:
+def append(size: int, roots: list[bytes], *leaves: bytes) -> list[bytes]:
     """The compact range of a tree (largest subtree first) once `leaves` stand behind its `size` leaves. RFC 9162."""
     roots = [*roots]
     for number, leaf in enumerate(leaves, size):
@@ -79,303 +81,282 @@ def append(size: int, roots: list[bytes], leaves: list[bytes]) -> list[bytes]:
 
 
 def tree_head(roots: list[bytes]) -> bytes:
-    return sha(b"\1", roots[0], tree_head(roots[1:])) if roots[1:] else (roots or [sha()])[0]
+    return sha(b"\1", roots[0], tree_head(roots[1:])) if roots[1:] else roots[0]
+
+
+class Seals:
+    """Page 0, and how far the checkpoints vouch for the leaves: the first `size` of them."""
+
+    def __init__(self, page: bytes) -> None:
+        need(len(page) == PAGE and page[:12] == b"EWR1\1\1\0\0\0\x10\0\0", "it is no header")
+        self.id, self.seq, self.prev, self.device, length = struct.unpack_from("<16sQ32s32sH", page, 12)
+        end = 102 + length
+        self.envelope, self.copy = page[102:end], page[:end] + page[4080:]
+        need(re.fullmatch(ENVELOPE, self.envelope), "the envelope is no age file for 1 to 3 X25519 recipients")
+        need(not any(page[end:4080]), "there are bytes where zeros have to be")
+        need(0 < self.seq < 1 << 32, "its number is not one that a recorder gives")
+        need((self.seq == 1) == (self.prev == bytes(32)), "number and link to the recording before contradict")
+        need(self.device[:31] + bytes([self.device[31] & 127]) not in WEAK_KEYS, "anybody can sign by this device key")
+        key, prev = sha(self.device)[:8].hex().encode(), re.escape(base64.b64encode(self.prev))
+        self.name, self.key_id = f"earwitness/{key.decode()}", sha(b"earwitness/", key, b"\n\1", self.device)[:4]
+        self.pattern = NOTE % (key, self.id.hex().encode(), self.seq, prev, key)
+        self.size, self.roots, self.state, self.final = 0, list[bytes](), "unfinished", b""
+
+    def kind(self, page: bytes) -> int:
+        """Header, audio or checkpoint of this recording; 0 for a stranger."""
+        known = page[4:5] in (b"\1", b"\3") or page[4:5] + page[28:32] == b"\2\0\0\0\0"
+        return page[4] if known and page[:4] + page[5:8] == b"EWR1\1\0\0" and page[12:28] == self.id else 0
+
+    def note(self, page: bytes) -> Note | None:
+        """What a checkpoint's note says, if it is written the one way, of this recording, and signed by its recorder."""
+        text = page[34 : 34 + int.from_bytes(page[32:34], "little")]
+        found = self.kind(page) == CHECKPOINT and re.fullmatch(self.pattern, text)
+        blob = base64.b64decode(found["blob"]) if found else b""
+        if not found or blob[:4] != self.key_id or int(found["n"]) > MOST_LEAVES:
+            return None
+        try:
+            Ed25519PublicKey.from_public_bytes(self.device).verify(blob[4:], found["signed"])
+        except (InvalidSignature, ValueError):
+            return None
+        return int(found["n"]), base64.b64decode(found["root"]), found["state"].decode(), text
+
+    def prove(self, page: bytes, note: Note, hashes: list[bytes]) -> None:
+        """A checkpoint: every byte of it follows from its note and the hashes of the leaves behind the first `size`."""
+        n, root, state, text = note
+        p, final = self.size, state != "running"
+        need(0 <= n - p <= LISTED and (n > p or final), "the checkpoint does not follow the one before it")
+        need(p or (n == 1 and not final), "it is not checkpoint 0 that stands first")
+        need(len(hashes) == n - p, "leaves that the checkpoint covers are missing")
+        rebuilt = struct.pack("<4sBBHI16sIH", b"EWR1", CHECKPOINT, 1, 0, n, self.id, p, len(text)) + text
+        for leaf, wanted in enumerate(hashes, p):
+            need(page.startswith(wanted, len(rebuilt)), f"leaf {leaf} is not the one that the checkpoint lists")
+            rebuilt += wanted
+        rebuilt += b"".join(self.roots) + (b"" if p else self.copy)
+        need(page == rebuilt.ljust(PAGE, b"\0"), "the checkpoint has bytes that nothing accounts for")
+        self.size, self.roots = n, append(p, self.roots, *hashes)
+        need(tree_head(self.roots) == root, "the leaves do not add up to the signed root")
+        if final:
+            self.state, self.final = state, text
+
+
+class Sound:
+    """What the opened pages say, one after the other."""
+
+    leaf = pages = samples = missing = lost = events = stops = astray_us = 0  # leaf: of the page before
+    stop_last, silent, clocks_agree, muted_from = False, False, True, NEVER
+    mutes: tuple[tuple[int, int], ...] = ()  # first sample, sample after the last
+    zero_us: int | None = None  # when sample 0 was due by the first page, since boot
+    clock: tuple[int, int, int] | None = None  # the first: time since boot, UTC, error
+
+    def open(self, leaf: int, page: bytes, key: bytes) -> None:
+        """Tag and body of a page. Of FLAC only the first header is looked at, nothing is decoded."""
+        need(mac(mac(key, b"mac"), sha(page[:4048])) == page[4048:4080], "its tag is not by this key")
+        body = Cipher(algorithms.AES(mac(key, b"enc")), modes.CTR(bytes(16))).decryptor().update(page[32:4048])
+        first, time_us, samples, n_events, n_audio, codec, flags, lost, zero = struct.unpack_from("<QQHHHBBII", body)
+        events, audio, rest = body[32:][:n_events], body[32 + n_events :][:n_audio], body[32 + n_events + n_audio :]
+        need(n_events + n_audio <= 3984 and not (flags or zero or any(rest)), "what has to be zero is not")
+        at = first - lost  # samples from here on are missing
+        need(at == self.samples or (at > self.samples and leaf > self.leaf + 1), "the sample count jumps")
+        need(leaf > 1 or first == 0, "the sample count does not begin at 0")
+        need(codec in (0, 1) and first + samples <= 1 << 32, "its codec or its count is impossible")
+        need(codec or n_audio == 2 * samples, "its samples do not fill its bytes")
+        need(not codec or 16 <= flac_block(audio, first) <= min(samples, 1024), "its FLAC does not begin as it has to")
+        self.stop_last = False
+        self.read(events)
+        self.missing += lost
+        for begin, end in sorted([*self.mutes, (self.muted_from, first)]):  # what is missing and not muted is lost
+            self.lost, at = self.lost + max(min(begin, first) - at, 0), max(at, end)
+        self.mutes = tuple(mute for mute in self.mutes if mute[1] > first)
+        if samples and self.muted_from < first:
+            self.muted_from = NEVER  # sound ends a mute whose end stands nowhere
+        zero_us = time_us - first * 1_000_000 // 16_000
+        self.zero_us = zero_us if self.zero_us is None else self.zero_us
+        self.astray_us = max(self.astray_us, abs(zero_us - self.zero_us))
+        self.leaf, self.pages, self.samples = leaf, self.pages + 1, first + samples
+
+    def read(self, events: bytes) -> None:
+        while events:
+            need(len(events) >= 2 and 8 <= events[1] <= len(events) - 2, "an event is cut short")
+            kind, size, at_us = struct.unpack_from("<BBQ", events)
+            data, events = events[10 : 2 + size], events[2 + size :]
+            need(len(data) == EVENT_BYTES.get(kind, len(data)), "an event has a wrong length")
+            self.events, self.stops, self.stop_last = self.events + 1, self.stops + (kind == STOP), kind == STOP
+            self.silent |= kind == SILENT
+            if kind == META:
+                at, texts = 52, 0  # behind two hashes and the sample rate
+                while at < len(data):
+                    at, texts = at + 1 + data[at], texts + 1
+                need(at == len(data) and texts >= 3 and u32(data, 48) == 16_000, "META is not of the format")
+            elif kind == MUTED and self.muted_from == NEVER:
+                self.muted_from = int.from_bytes(data, "little")
+            elif kind == UNMUTED:
+                mute, self.muted_from = (self.muted_from, int.from_bytes(data, "little")), NEVER
+                self.mutes += (mute,) if mute[0] < mute[1] else ()
+            elif kind == CLOCK:
+                self.compare(at_us, *struct.unpack_from("<qI", data))
+
+    def compare(self, at_us: int, utc_us: int, error_us: int) -> None:
+        """A clock with the first: apart by both errors and 100 ppm of the time between at most. Others are not believed."""
+        if YEAR_2000_US <= utc_us < YEAR_2201_US:
+            self.clock = first_us, first_utc_us, first_error_us = self.clock or (at_us, utc_us, error_us)
+            apart_us = abs((utc_us - first_utc_us) - (at_us - first_us))
+            self.clocks_agree &= apart_us <= first_error_us + error_us + abs(at_us - first_us) * 100 // 1_000_000
 
 
 def flac_block(audio: bytes, first: int) -> int:
-    """Samples of the frame of a recorder that begins here with the sample `first`; 0 if none does."""
-    more = next(k for k in range(7) if first < 128 or (k and first >> 5 * k + 6 == 0))  # as UTF-8 codes characters
+    """Samples of the recorder's FLAC frame that begins here with the sample `first`; 0 if none does."""
+    more = next(k for k in range(7) if first < 128 or (k and first < 1 << 5 * k + 6))  # as UTF-8 codes characters
     lead = 0xFF80 >> more & 0xFF if more else 0
-    coded = bytes([lead | first >> 6 * more, *(128 | first >> 6 * k & 63 for k in reversed(range(more)))])
-    wide = {b"\xff\xf9\x65\x08": 1, b"\xff\xf9\x75\x08": 2}.get(audio[:4], 0)  # bytes of the block size
-    size = audio[4 + len(coded) :][:wide]
-    return 1 + int.from_bytes(size, "big") if wide and audio.startswith(coded, 4) and len(size) == wide else 0
+    number = bytes([lead | first >> 6 * more, *(128 | first >> 6 * k & 63 for k in reversed(range(more)))])
+    wide = {b"\xff\xf9\x65\x08" + number: 1, b"\xff\xf9\x75\x08" + number: 2}.get(audio[: 4 + len(number)], 0)
+    size = audio[4 + len(number) :][:wide]
+    return 1 + int.from_bytes(size, "big") if wide and len(size) == wide else 0
 
 
 class Check:
-    """One file. `place` is where it reads, to be named with a Fault."""
+    """One file, read once. `place` is where, to be named with a Fault."""
 
-    def __init__(self, path: str | Path, key: bytes | None = None) -> None:
-        self.path, self.key, self.inside, self.place = Path(path), key, bool(key), "page 0"
-        self.leaves, self.state, self.final, self.envelope = 0, "unfinished", b"", b""
-        self.roots: list[bytes] = []  # compact range of these leaves
-        self.waiting: list[Leaf] = []  # that no checkpoint has listed yet
-        self.stranger: tuple[int, str] | None = None  # first bad page since the last checkpoint, and what is wrong
-        self.leaf = self.opened = self.events = self.stops = self.dead = 0  # leaf: the last that was opened
-        self.samples = self.missing = self.lost = self.astray_us = 0
-        self.stop_last, self.clocks_agree = False, True
-        self.mutes: list[tuple[int, int]] = []  # first sample, sample after the last or OPEN
-        self.zero_us: int | None = None  # when sample 0 was due by the first page, since boot
-        self.clock: tuple[int, int, int] | None = None  # the first: time since boot, UTC, error
+    seals: Seals
+    place, unproven, envelope = "page 0", 0, b""  # unproven: pages that no checkpoint vouches for
+
+    def __init__(self, path: str | Path, key: bytes = b"") -> None:
+        self.path, self.key, self.inside, self.sound = Path(path), key, bool(key), Sound()
 
     def read(self) -> "Check":
-        """The whole file. Raises Fault, OSError."""
+        """All of it. Raises Fault, OSError."""
         with self.path.open("rb") as file:
             excerpt = file.read(8) == b"EWRB\1\0\0\0"
             file.seek(8 if excerpt else 0)
             first, second = file.read(PAGE), file.read(PAGE)
             if not ((first[:4] == b"EWR1" and first[5:6] == b"\1") or second[:6] == b"EWR1\3\1"):
                 raise Fault("it is no Earwitness recording or excerpt of version 1 and suite 1", 14)
-            self.header(first)
-            if excerpt:
-                self.excerpt(second, file)
-                return self
-            chain = self.key and mac(mac(sha(first[:4048]), self.key), b"earwitness/v1/chain\1")  # HKDF-SHA256
-            page, at = second, 1
-            while len(page) == PAGE:
-                for leaf, place, sound in self.page(at, page):
-                    if chain:
-                        self.place = f"page {place}, leaf {leaf}, sealed and yet invalid"
-                        self.open(leaf, sound, mac(chain, b"page"))
-                        chain = mac(chain, b"next")
-                page, at = file.read(PAGE), at + 1
-        need(self.leaves, "no checkpoint of any recorder vouches for anything in this file")
+            self.seals = Seals(first)
+            self.envelope = self.seals.envelope
+            (self.excerpt if excerpt else self.recording)(first, second, file)
+        need(self.seals.size, "no checkpoint of any recorder vouches for anything in this file")
         return self
 
-    def header(self, page: bytes) -> None:
-        need(len(page) == PAGE and page[:12] == b"EWR1\1\1\0\0\0\x10\0\0", "it is no header")
-        self.id, self.seq, self.prev, self.device, length = struct.unpack_from("<16sQ32s32sH", page, 12)
-        envelope, self.copy = page[102 : 102 + length], page[: 102 + length] + page[4080:]
-        need(re.fullmatch(ENVELOPE, envelope), "the envelope is no age file for 1 to 3 X25519 recipients")
-        need(not any(page[102 + length : 4080]), "there are bytes where zeros have to be")
-        need(0 < self.seq < 1 << 32, "its number is not one that a recorder gives")
-        need((self.seq == 1) == (self.prev == bytes(32)), "number and link to the recording before contradict")
-        need(self.device[:31] + bytes([self.device[31] & 127]) not in WEAK_KEYS, "anybody can sign by this device key")
-        key, prev = sha(self.device)[:8].hex().encode(), re.escape(base64.b64encode(self.prev))
-        self.name, self.key_id = f"earwitness/{key.decode()}", sha(b"earwitness/", key, b"\n\1", self.device)[:4]
-        self.pattern = NOTE % (key, self.id.hex().encode(), COUNT, HASH, self.seq, prev, prev, COUNT, key, LAST)
-        self.waiting, self.envelope = [(0, 0, page)], envelope
+    def recording(self, first: bytes, page: bytes, file: BinaryIO) -> None:
+        """Page by page. If there is a key, each leaf of sound is opened once a checkpoint proves it."""
+        seals, at = self.seals, 1
+        chain = self.key and mac(mac(sha(first[:4048]), self.key), b"earwitness/v1/chain\1")  # HKDF-SHA256
+        waiting = {0: first}  # leaves that no checkpoint has covered yet
+        stranger, leaf_before = "", 0  # the first bad page since the last checkpoint
+        while len(page) == PAGE:
+            self.place = f"page {at}"
+            kind, note, leaf = seals.kind(page), seals.note(page), u32(page, 8)
+            newest = max(waiting, default=seals.size - 1)
+            need(not (kind and seals.final), "of this recording, behind its final note")
+            need(kind != HEADER, "a second header of this recording")
+            if kind == AUDIO and 1 <= leaf <= MOST_LEAVES:
+                need(newest < leaf < seals.size + LISTED + LATE, f"leaf {leaf} stands twice, out of order or too early")
+                waiting[leaf] = page
+            elif note:
+                torn = note[2] in ("recovered", "damaged") and leaf_before >= note[0] - 1  # by the power cut
+                need(torn or not stranger, f"{stranger} is not what the recorder sealed")
+                late = LATE if note[2] == "running" and seals.size else 0
+                need(newest < note[0] + late, "the checkpoint does not cover what is before it")
+                proven = {i: waiting.pop(i) for i in range(seals.size, note[0]) if i in waiting}
+                seals.prove(page, note, [leaf_hash(page) for page in proven.values()])
+                stranger = ""
+                for i in filter(None, proven if chain else ()):  # leaf 0 holds no sound
+                    self.place = f"leaf {i}, sealed and yet invalid"
+                    self.sound.open(i, proven[i], mac(chain, b"page"))
+                    chain = mac(chain, b"next")
+            elif not stranger:
+                stranger, leaf_before = f"{self.place} of the file", newest
+            page, at = file.read(PAGE), at + 1
+        self.unproven = len(waiting)
 
-    def note(self, text: bytes) -> tuple[int, bytes, str]:
-        """(leaves, root, state) of a signed note; a Fault unless it is this recording's and written the one right way."""
-        found = re.fullmatch(self.pattern, text)
-        if found is None:
-            raise Fault("the note is not of the format, or not of this recording and device", 13)
-        blob = base64.b64decode(found[6])
-        need(blob[:4] == self.key_id, "the note is signed by another key")
-        try:
-            Ed25519PublicKey.from_public_bytes(self.device).verify(blob[4:], found[1])
-        except (InvalidSignature, ValueError):
-            raise Fault("the signature does not fit", 13) from None
-        return int(found[2]), base64.b64decode(found[3]), (found[4] or found[5]).decode()
-
-    def checkpoint(self, page: bytes) -> Seal:
-        """What a checkpoint page says, all its bytes accounted for."""
-        n, _, p, length = struct.unpack_from("<I16sIH", page, 8)
-        text = page[34 : 34 + length]
-        covered, root, state = self.note(text)
-        need(covered == n <= MOST_LEAVES and 0 <= n - p <= LISTED, "the counts contradict each other")
-        need((n, state) == (1, "running") if p == 0 else n > p or state != "running", "the counts are impossible")
-        end = 34 + length + 32 * (n - p + p.bit_count())
-        hashes = [page[i : i + 32] for i in range(34 + length, end, 32)]
-        listed, before = hashes[: n - p], hashes[n - p :]
-        rest = (self.copy if p == 0 else b"").ljust(PAGE - end, b"\0")
-        need(page[end:] == rest, "bytes that nothing accounts for")
-        need(tree_head(append(p, before, listed)) == root, "its hashes do not add up to the signed root")
-        return n, p, state, listed, before, text
-
-    def page(self, at: int, page: bytes) -> list[Leaf]:
-        """The next page of the file. Returns the leaves of sound that it proves."""
-        self.place, kind, leaf = f"page {at}", page[4], int.from_bytes(page[8:12], "little")
-        ours = page[:4] + page[5:8] == b"EWR1\1\0\0" and HEADER <= kind <= CHECKPOINT and page[12:28] == self.id
-        ours = ours and (kind != AUDIO or page[28:32] == bytes(4))
-        need(not (ours and self.final), "of this recording, behind its final note")
-        need(not (ours and kind == HEADER), "a second header of this recording")
-        if ours and kind == AUDIO and 1 <= leaf <= MOST_LEAVES:
-            newest = self.waiting[-1][0] if self.waiting else self.leaves - 1
-            need(newest < leaf < self.leaves + LISTED + LATE, f"leaf {leaf} stands twice, out of order or too early")
-            self.waiting.append((leaf, at, page))
-        elif ours and kind == CHECKPOINT:
-            try:
-                seal = self.checkpoint(page)
-            except Fault as fault:
-                need(not self.fits(page), f"damaged checkpoint, {fault.args[0]}")
-                self.stranger = self.stranger or (at, f"damaged checkpoint, {fault.args[0]}")
-            else:
-                return self.prove(at, seal)
-        else:
-            self.stranger = self.stranger or (at, "damaged, it is no page of this recording")
-        return []
-
-    def fits(self, page: bytes) -> bool:
-        """Whether the signed note of a bad checkpoint page fits the leaves: then it was damaged, else a cut tore it."""
-        try:
-            n, root, _ = self.note(page[34 : 34 + int.from_bytes(page[32:34], "little")])
-        except Fault:
-            return False
-        leaves = [leaf_hash(leaf) for i, _, leaf in self.waiting if i < n]
-        return len(leaves) == n - self.leaves and tree_head(append(self.leaves, self.roots, leaves)) == root
-
-    def prove(self, at: int, seal: Seal) -> list[Leaf]:
-        """A good checkpoint: it follows the one before, and the leaves that it lists stand before it."""
-        n, p, state, listed, before, text = seal
-        here, self.waiting = self.waiting[: n - p], self.waiting[n - p :]
-        if self.stranger:
-            self.place = f"page {self.stranger[0]}"
-            behind = self.stranger[0] > max((place for _, place, _ in here), default=0)
-            need(behind and state in ("recovered", "damaged"), self.stranger[1])  # a power cut tears what is behind
-            self.place, self.stranger = f"page {at}", None
-        need((p, before) == (self.leaves, self.roots), "the checkpoint does not follow the one before it")
-        need([i for i, _, _ in here] == list(range(p, n)), "leaves that the checkpoint lists are missing")
-        late = LATE if state == "running" and p else 0
-        need(all(i < n + late for i, _, _ in self.waiting), "the checkpoint does not cover what is before it")
-        for (i, place, page), wanted in zip(here, listed, strict=True):
-            self.place = f"page {place}"
-            need(leaf_hash(page) == wanted, f"leaf {i} is not what the recorder sealed")
-        self.leaves, self.roots = n, append(p, before, listed)
-        if state != "running":
-            self.state, self.final = state, text
-        return here[1:] if p == 0 else here
-
-    def excerpt(self, page: bytes, file: BinaryIO) -> None:
-        """An excerpt, from its checkpoint page on; nothing counts before all of it is read."""
-        self.place, self.inside = "the checkpoint page", True
-        need(len(page) == PAGE and page[:8] == b"EWR1\3\1\0\0" and page[12:28] == self.id, "it is of another recording")
-        n, p, state, listed, before, text = self.checkpoint(page)
-        roots, last, parts = [leaf_hash(self.waiting.pop()[2])], b"", 0
-        for leaf in range(1, n):
+    def excerpt(self, first: bytes, seal: bytes, file: BinaryIO) -> None:
+        """Leaf by leaf, disclosed or withheld. Nothing counts before all of it is read."""
+        self.inside, self.place, seals, note = True, "the checkpoint page", self.seals, self.seals.note(seal)
+        if note is None:
+            raise Fault("the recorder of this recording has not signed it", 13)
+        hashes, last, parts = [leaf_hash(first)], b"", 0
+        for leaf in range(1, note[0]):
             self.place = f"leaf {leaf}"
             kind, given = file.read(1), file.read(32)  # given: the hash if withheld, the key if disclosed
             need(kind in (b"\0", b"\1") and len(given) == 32, "it is cut short, or neither disclosed nor withheld")
             last, parts = kind, parts + (kind != last)
             need(parts <= MOST_PARTS, f"it is cut into more than {MOST_PARTS} parts")
             if kind == b"\1":
-                key, sound = given, file.read(PAGE)
-                begin = b"EWR1\2\1\0\0" + leaf.to_bytes(4, "little") + self.id + bytes(4)
-                need(len(sound) == PAGE and sound[:32] == begin, "it is cut short, or another page stands for it")
-                self.open(leaf, sound, key)
-                given = leaf_hash(sound)
-            roots = append(leaf, roots, [given])
+                page = file.read(PAGE)
+                need(seals.kind(page) == AUDIO and u32(page, 8) == leaf, "another page stands for it")
+                self.sound.open(leaf, page, given)
+                given = leaf_hash(page)
+            hashes.append(given)
         self.place = "the excerpt"
-        need(roots == append(p, before, listed), "its pages and hashes are not what the recorder signed")
         need(not file.read(1), "bytes stand behind its end")
-        self.leaves, self.state, self.final = n, *((state, text) if state != "running" else (self.state, self.final))
-
-    def open(self, leaf: int, page: bytes, key: bytes) -> None:
-        """Tag and body of a page. Of FLAC only the first header is looked at, nothing is decoded."""
-        need(mac(mac(key, b"mac"), sha(page[:4048])) == page[4048:4080], "its tag is not by this key")
-        body = Cipher(algorithms.AES(mac(key, b"enc")), modes.CTR(bytes(16))).decryptor().update(page[32:4048])
-        first, mono, samples, n_events, n_audio, codec, flags, lost, zero = struct.unpack_from("<QQHHHBBII", body)
-        at, audio, used = first - lost, 32 + n_events, 32 + n_events + n_audio
-        need(not flags and not zero and used <= 4016 and not any(body[used:]), "what has to be zero is not")
-        need(at == self.samples or (at > self.samples and leaf > self.leaf + 1), "the sample count jumps")
-        need(leaf > 1 or first == 0, "the sample count does not begin at 0")
-        need(codec in (0, 1) and first + samples <= 1 << 32, "its codec or its count is impossible")
-        need(codec or n_audio == 2 * samples, "its samples do not fill its bytes")
-        block = flac_block(body[audio:used], first) if codec else 0
-        need(not codec or 16 <= block <= min(samples, 1024), "its FLAC does not begin with its first sample")
-        self.stop_last = False
-        self.entries(body[32:audio])
-        for low, high in sorted(self.mutes):  # what is missing and not muted is lost
-            if at < high > low:
-                self.lost, at = self.lost + max(min(low, first) - at, 0), high
-        self.lost, self.missing = self.lost + max(first - at, 0), self.missing + lost
-        on = [(low, first if high == OPEN and samples and low < first else high) for low, high in self.mutes]
-        self.mutes = [mute for mute in on if mute[1] > first]  # sound ends a mute whose end stands nowhere
-        zero_us = mono - first * 1_000_000 // 16_000
-        self.zero_us = zero_us if self.zero_us is None else self.zero_us
-        self.astray_us = max(self.astray_us, abs(zero_us - self.zero_us))
-        self.leaf, self.opened, self.samples = leaf, self.opened + 1, first + samples
-
-    def entries(self, data: bytes) -> None:
-        """The events of a page."""
-        while data:
-            need(len(data) >= 2 and 8 <= data[1] <= len(data) - 2, "an event is cut short")
-            kind, _, at_us = struct.unpack_from("<BBQ", data)
-            rest, data = data[10 : 2 + data[1]], data[2 + data[1] :]
-            need(len(rest) == EVENT_BYTES.get(kind, len(rest)), "an event has a wrong length")
-            self.events, self.stops, self.stop_last = self.events + 1, self.stops + (kind == STOP), kind == STOP
-            self.dead |= kind == SILENT
-            muted = bool(self.mutes) and self.mutes[-1][1] == OPEN
-            if kind == META:
-                at, texts = 52, 0
-                while at < len(rest):
-                    at, texts = at + 1 + rest[at], texts + 1
-                fits = at == len(rest) and texts >= 3
-                need(fits and rest[48:52] == (16_000).to_bytes(4, "little"), "META is not of the format")
-            elif kind == MUTED and not muted:
-                self.mutes.append((int.from_bytes(rest, "little"), OPEN))
-            elif kind == UNMUTED and muted:
-                self.mutes[-1] = (self.mutes[-1][0], int.from_bytes(rest, "little"))
-            elif kind == CLOCK:
-                utc_us, error_us = struct.unpack_from("<qI", rest)
-                if YEAR_2000_US <= utc_us < YEAR_2201_US:
-                    self.clock = was_us, was_utc_us, was_error_us = self.clock or (at_us, utc_us, error_us)
-                    apart_us = abs((utc_us - was_utc_us) - (at_us - was_us))
-                    self.clocks_agree &= apart_us <= was_error_us + error_us + abs(at_us - was_us) * 100 // 1_000_000
+        seals.size = u32(seal, 28)  # as if it had been read up to the checkpoint before
+        seals.roots = append(0, [], *hashes[: seals.size])
+        seals.prove(seal, note, hashes[seals.size :])
 
     def beside(self, other: "Check") -> None:
         """Two recordings of one device must not contradict each other."""
-        if other.device == self.device:
-            twice = other.seq == self.seq and (other.id != self.id or len({self.final, other.final} - {b""}) > 1)
-            need(not twice, f"two recordings, or two ends, have number {self.seq}: a rollback or a copied key")
-            for a, b in ((self, other), (other, self)):
-                follows = a.seq + 1 != b.seq or not a.final or b.prev == sha(a.final)
-                need(follows, f"recording {b.seq} does not follow recording {a.seq} of its device")
-
-    def lacking(self) -> list[str]:
-        """Why it is not complete and continuous; empty if it is."""
-        withheld = self.leaves - 1 - self.opened
-        ends = self.leaf == self.leaves - 1  # the last page is here, and STOP has to be in it
-        stops = (self.stops, self.stop_last) == (1, True) if ends else not self.stops
-        found = [
-            (self.state != "end", f"it is {self.state}, the recorder has not signed an end in order"),
-            (withheld, f"{withheld} pages of sound are withheld"),
-            (self.state == "end" and not stops, "the one STOP of the recorder is not where its signed end is"),
-            (self.lost and not withheld, f"{self.lost} samples were lost"),  # else what is withheld may say otherwise
-            (self.dead, "its microphone gave nothing for some time"),
-            (self.astray_us > 5_000, f"sound and time disagree by {self.astray_us / 1000} ms"),
-            (not self.clocks_agree, "its clock and the time that passed disagree"),
-            (self.events > MOST_EVENTS, "there are more entries than any recorder writes"),
-        ]
-        return [what for wrong, what in (found if self.inside else found[:1]) if wrong]
+        for a, b in ((self.seals, other.seals), (other.seals, self.seals)):
+            if a.device == b.device and a.seq == b.seq:
+                same = a.id == b.id and (a.final == b.final or not a.final or not b.final)
+                need(same, f"two recordings, or two ends, have number {a.seq}: a rollback or a copied key")
+            if a.device == b.device and a.seq + 1 == b.seq and a.final:
+                need(b.prev == sha(a.final), f"recording {b.seq} does not follow recording {a.seq} of its device")
 
 
-def answer(check: Check, device: str | None = None, others: Sequence[str] = ()) -> tuple[int, list[str]]:
+def answer(check: Check, device: str = "", others: Sequence[str] = ()) -> tuple[int, list[str]]:
     """(exit code, what to say)."""
     try:
-        check.read()
-        need(device in (None, check.device.hex()), f"it is by {check.name}, not by the device expected")
+        seals, sound = check.read().seals, check.sound
+        need(device in ("", seals.device.hex()), f"it is by {seals.name}, not by the device expected")
         for other in others:
             check.place = other
             check.beside(Check(other).read())
     except Fault as fault:
         return fault.args[1], [f"Not intact: {check.place}: {fault.args[0]}."]
-    pages = check.opened if check.inside else check.leaves - 1
-    why = [f"Not complete or not continuous: {what}." for what in check.lacking()]
-    whole = "Complete and continuous, from start to STOP." if check.inside else "Sealed as complete; not opened."
+    last = seals.size - 1  # leaf 0 is no sound
+    pages = sound.pages if check.inside else last
+    stops = (sound.stops, sound.stop_last) == (1, True) if sound.leaf == last else not sound.stops
     said = [
-        f"Intact: {pages} of {check.leaves - 1} pages of sound are here, as {check.name} sealed them.",
-        f"Device key {check.device.hex()}{'' if device else ', unknown unless you know it'}.",
-        f"Recording {check.id.hex()}, number {check.seq}.",
+        f"Intact: {pages} of {last} pages of sound are here, as {seals.name} sealed them.",
+        f"Device key {seals.device.hex()}{'' if device else ', unknown unless you know it'}.",
+        f"Recording {seals.id.hex()}, number {seals.seq}.",
+        f"{check.unproven} more pages behind the last checkpoint are not vouched for by the recorder.",
     ]
-    if check.waiting:
-        said.append(f"{len(check.waiting)} more pages behind the last checkpoint are not vouched for by the recorder.")
     if check.inside:
-        said.append(f"{check.samples} samples; {check.lost} of them lost, {check.missing - check.lost} off the record.")
-    return 4 if why else 0, said + (why or [whole])
+        said.append(f"{sound.samples} samples; {sound.lost} of them lost, {sound.missing - sound.lost} off the record.")
+    lacks = [
+        (seals.state != "end", f"it is {seals.state}, the recorder has not signed an end in order"),
+        (seals.state == "end" and check.inside and not stops, "the one STOP is not where the signed end is"),
+        (pages < last, f"{last - pages} pages of sound are withheld"),
+        (sound.lost and pages == last, f"{sound.lost} samples were lost"),  # else what is withheld may say otherwise
+        (sound.silent, "its microphone gave nothing for some time"),
+        (sound.astray_us > 5_000, f"sound and time disagree by {sound.astray_us / 1000} ms"),
+        (not sound.clocks_agree, "its clock and the time that passed disagree"),
+        (sound.events > MOST_EVENTS, "there are more entries than any recorder writes"),
+    ]
+    lacking = [f"Not complete or not continuous: {what}." for wrong, what in lacks if wrong]
+    whole = "Complete and continuous, from start to STOP." if check.inside else "Sealed as complete; not opened."
+    return 4 if lacking else 0, said + (lacking or [whole])
 
 
 def main() -> int:
     usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    usage.add_argument("recording")
+    usage.add_argument("file")
     usage.add_argument("--key-file", help="the 32 bytes that age makes of the envelope; no excerpt needs it")
     usage.add_argument("--envelope", action="store_true", help="write the envelope and do nothing else")
-    usage.add_argument("--device", help="64 hex digits: the device key that it has to be of")
+    usage.add_argument("--device", default="", help="64 hex digits: the device key that it has to be of")
     usage.add_argument("--beside", action="append", default=[], help="another recording, compared if of one device")
     asked = usage.parse_args()
-    check = Check(asked.recording)
     try:
-        if asked.key_file:
-            check = Check(asked.recording, Path(asked.key_file).read_bytes())
-            if len(check.key or b"") != 32:
-                usage.error("the key file has to hold 32 bytes: what age makes of the envelope")
+        key = Path(asked.key_file).read_bytes() if asked.key_file else b""
+        check = Check(asked.file, key)
+        if asked.key_file and len(key) != 32:
+            usage.error("the key file has to hold 32 bytes: what age makes of the envelope")
         code, said = answer(check, asked.device, asked.beside)
+        if asked.envelope and check.envelope:  # whatever else is wrong with the file
+            sys.stdout.buffer.write(check.envelope)
+            return 0
     except OSError as error:
         code, said = 1, [f"{error.filename} cannot be read: {error.strerror}."]
-    if asked.envelope and check.envelope:  # whatever else is wrong with the file
-        sys.stdout.buffer.write(check.envelope)
-        return 0
     print("\n".join(said))
     return code
 

@@ -182,13 +182,14 @@ class Structure:
         """A sector of a checkpoint is spoilt; where its signed note is whole, the leaves themselves can fit it."""
         self._stranger(file_page, _SPOILT_CHECKPOINT)
         signed = checkpoint.stray_note(data, self._header)
-        if signed is None or not self._tree.size <= signed.n <= self._tree.size + _MAX_WAITING:
+        if signed is None:
             return
-        hashes = [self._waiting[i][0].hash for i in range(self._tree.size, signed.n) if i in self._waiting]
-        if self._tree.size + len(hashes) != signed.n:
-            return
-        tree = self._tree.extended(hashes)
-        if tree.root() != signed.root:
+        tree = None
+        if self._tree.size <= signed.n <= self._tree.size + _MAX_WAITING:
+            hashes = [self._waiting[i][0].hash for i in range(self._tree.size, signed.n) if i in self._waiting]
+            tree = self._tree.extended(hashes)
+        if tree is None or (tree.size, tree.root()) != (signed.n, signed.root):
+            self.survey.findings.damage(f"the recorder signed other pages on page {file_page} than stand before it")
             return
         self._last_ours = file_page
         yield from self._prove(hashes, signed, file_page)

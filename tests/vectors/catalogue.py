@@ -225,6 +225,12 @@ def _checkpoints() -> None:
         recording = flip(middle()[0], 3, at)
         about = "one bit of the running checkpoint; its note holds and the leaves fit it"
         _add(f"checkpoint-{name}-flipped", about, "tree failure", recording, damaged, _BAD)
+    recording = flip(short()[0], -1, 4095)
+    del recording.file[3]
+    about = (
+        "the last leaf taken out, and one bit of the final checkpoint: its note holds, for more leaves than are here"
+    )
+    _add("checkpoint-of-others", about, "tree failure", recording, ("damaged", "unfinished"), _BAD)
     recording = middle()[0]
     del recording.file[3]
     _add("checkpoint-removed", "the running checkpoint taken out", "tree failure", recording, bad, _BAD)
