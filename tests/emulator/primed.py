@@ -87,7 +87,7 @@ def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -
     if probe:
         files["probe.py"] = _PROBE
         files["main.py"] = files["main.py"].replace(
-            b"            Session().run()", b"            import probe; Session().run()"
+            b"            Session().run()", b"            sys.path.append('/'); import probe; Session().run()"
         )
         assert b"import probe" in files["main.py"]
     board = Board(uf2, files=files, card=card, sound=sound)
