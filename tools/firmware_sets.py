@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Prints what each module of the firmware takes, compiled as it is installed, by resident set.
 
-The record set is what session.py imports, and what that imports: it stays in the chip's RAM while it records. The idle set
-is the rest, imported when asked for and dropped before recording.
+The record set is what session.py imports, and what that imports: it stays while it records. The idle set is the rest,
+imported when asked for and dropped before recording. Of both, the chip runs bytecode where it lies in flash (bundle.py); names,
+constants and native code take RAM.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ast
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,15 +52,31 @@ def record_set(modules: Mapping[str, str]) -> set[str]:
     return found
 
 
-def sizes() -> dict[str, int]:
-    """Path to bytes of each module as it is installed."""
+@dataclass(frozen=True)
+class Size:
+    """Bytes of a module as it is installed, and how many of them are bytecode, which is run from flash."""
+
+    whole: int
+    in_flash: int
+
+    @property
+    def in_ram(self) -> int:
+        return self.whole - self.in_flash
+
+
+def sizes() -> dict[str, Size]:
+    """Path to size of each module."""
+    from earwitness.install import mpy
     from earwitness.install.compact import compact
     from earwitness.install.image import compiled
 
     modules = compact(sources())
     with ThreadPoolExecutor(2) as pool:
         codes = pool.map(lambda item: compiled(item[1], item[0]), modules.items())
-        return {path: len(code) for path, code in zip(modules, codes, strict=True)}
+        return {
+            path: Size(len(code), sum(length for _, length in mpy.functions(code)))
+            for path, code in zip(modules, codes, strict=True)
+        }
 
 
 def main() -> int:
@@ -66,10 +84,14 @@ def main() -> int:
     install_packages()
     resident = record_set(sources())
     taken = sizes()
+    print(f"{'bytes of .mpy':42} {'whole':>6} {'in RAM':>6}")
     for title, paths in (("record set", resident), ("idle set", set(taken) - resident)):
-        for path in sorted(paths, key=lambda path: -taken[path]):
-            print(f"  {path:40} {taken[path]:6d}")
-        print(f"{title:42} {sum(taken[path] for path in paths):6d} bytes")
+        for path in sorted(paths, key=lambda path: -taken[path].whole):
+            print(f"  {path:40} {taken[path].whole:6d} {taken[path].in_ram:6d}")
+        whole, in_ram = (
+            sum(numbers) for numbers in zip(*((taken[p].whole, taken[p].in_ram) for p in paths), strict=True)
+        )
+        print(f"{title:42} {whole:6d} {in_ram:6d}")
     return 0
 
 
