@@ -50,6 +50,7 @@ class Errands:
 
     def __init__(self, answers: "Answers") -> None:
         self._session = answers.session
+        self.between = readiness.keep_alive(answers.session)  # for long work to call
 
     @property
     def identity(self) -> "Identity | None":
@@ -281,7 +282,7 @@ class Errands:
             raise EntropyFault("no random numbers")
         try:
             for key in keys:
-                x25519.x25519(drbg.generate(32), key)
+                x25519.x25519(drbg.generate(32), key, self.between)
         except x25519.WeakKeyError:
             raise LinkError(_MALFORMED, "malformed: a recipient's key is weak") from None
 
@@ -294,6 +295,7 @@ class Errands:
         from recorder.store.identity import Identity
         from recorder.store.vault import Vault
 
+        session.indicator.show(indicator.SYNCING)
         vault = Vault()
         vault.load()  # for the epoch: it outlives an identity that was erased
         self._refuse_weak(request.recipients)
@@ -303,7 +305,7 @@ class Errands:
         seed = bytes(draw(32))
         identity = Identity(
             seed=seed,
-            public=ed25519.public_key(seed),
+            public=ed25519.public_key(seed, self.between),
             device_secret=bytes(draw(32)),
             link_secret=request.link_secret,
             receipt_key=request.receipt_key,

@@ -3,7 +3,6 @@
 Idle set. What it makes is in RAM only, but for the file's space on the card, and is used once or thrown away.
 """
 
-from recorder.hal import power
 from recorder.running import Primed
 from recorder.seal.header import Header
 from recorder.seal.log import Log
@@ -15,21 +14,25 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from recorder.seal.drbg import Drbg
     from recorder.store.identity import Identity
     from recorder.store.journal import Journal
     from recorder.store.volume import Volume
 
 
-def prime(identity: "Identity", journal: "Journal", volume: "Volume", drbg: "Drbg") -> Primed:
-    """The next recording, ready to start. Takes about 1.1 s a recipient on the chip. Raises CardError."""
-    header = Header(identity, journal.newest_seq + 1, journal.prev_hash(), drbg)
-    power.feed()
+def prime(
+    identity: "Identity", journal: "Journal", volume: "Volume", drbg: "Drbg", between: "Callable[[], object]"
+) -> Primed:
+    """The next recording, ready to start. Takes about 1.1 s a recipient on the chip; `between` is called every 10 ms
+    where it computes, and in the card's waits if it is the card's pump. Raises CardError."""
+    header = Header(identity, journal.newest_seq + 1, journal.prev_hash(), drbg, between)
     log = Log(identity, header.recording_id, header.seq, header.prev)
     log.add(header.leaf)
     log.begin("running", header.page)
     while not log.step():
-        power.feed()
+        between()
     checkpoint = log.page()
     file = prepare(volume, header.seq)
     sweep()  # the recording key is wiped where it lay; this takes what a temporary may have left

@@ -17,6 +17,8 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from recorder.running import Primed
     from recorder.session import Session
     from recorder.store.identity import Identity
@@ -121,17 +123,32 @@ def make_primed(session: "Session") -> "Primed | None":
     if battery_empty():
         raise NotReady(NotReady.BATTERY)
     drop_idle_set()
-    volume = session.volume
-    if volume is None:
-        volume = _mount(session, identity)
-        drop_idle_set()
-    from recorder.store.journal_tidying import tidy
+    between = card.pump = keep_alive(session)
+    try:
+        volume = session.volume
+        if volume is None:
+            volume = _mount(session, identity)
+            drop_idle_set()
+        from recorder.store.journal_tidying import tidy
 
-    while tidy(session.journal):
+        while tidy(session.journal):
+            between()
+        from recorder.primer import prime
+
+        return prime(identity, session.journal, volume, drbg, between)
+    finally:
+        card.pump = None
+
+
+def keep_alive(session: "Session") -> "Callable[[], bool]":
+    """What long work calls now and then, so that light and motor keep their rhythm and the watchdog is fed."""
+
+    def between() -> bool:
         power.feed()
-    from recorder.primer import prime
+        session.indicator.step()
+        return False
 
-    return prime(identity, session.journal, volume, drbg)
+    return between
 
 
 def _mount(session: "Session", identity: "Identity") -> "Volume":

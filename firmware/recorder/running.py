@@ -192,10 +192,13 @@ class Running:
 
     def _sign(self) -> None:
         """Finish the checkpoint in hand; sound goes on being taken."""
-        while not self._log.step():
-            self._capture.pump()
-            power.feed()
+        self._step_through()
         self._put_checkpoint()
+
+    def _step_through(self) -> None:
+        while not self._log.step():
+            self._meanwhile()
+            power.feed()
 
     def _put_checkpoint(self) -> None:
         log = self._log
@@ -212,8 +215,7 @@ class Running:
             log.begin("running")
             self._sign()
         log.begin("end")
-        while not log.step():
-            power.feed()
+        self._step_through()
         # The note is in flash before it is on the card: a cut between the two is mended at the next start.
         self._journal.append(entries.FINAL, self.seq, log.note)
         self._file.append(log.page())

@@ -157,6 +157,9 @@ class Session:
     def errands(self):
         return self
 
+    def between(self):
+        pass
+
     def is_recording(self):
         return self.state in ("recording", "muted")
 

@@ -509,13 +509,16 @@ one.file.append(foreign)
 tree_range = one.log._tree.range()
 from recorder.seal.merkle import Tree
 from recorder.seal.merkle_range import from_range
-from recorder.seal.ed25519 import sign
+from recorder.seal.ed25519 import Signing
 tree = from_range(one.log.n, tree_range)
 listed = [bytes(one.log._leaves[at : at + 32]) for at in range(0, 32 * one.log.pending, 32)] + [bytes(leaf)]
 for each in listed:
     tree.append(each)
 text = note.body(who.public, one.id, tree.size, tree.root(), 1, "running", bytes(32))
-forged = note.signed(text, who.public, sign(other.seed, other.public, text))
+signing = Signing(other.seed, other.public, text)
+while not signing.step():
+    pass
+forged = note.signed(text, who.public, signing.signature)
 one.file.append(checkpoint.page(one.id, tree.size, one.log.n, forged, listed, tree_range))
 # The recorder's own signature over other leaves of the list
 page = read(card)[places(card, 3)[-2]]

@@ -91,7 +91,10 @@ def note_of(do: "Any") -> bytes:
     """The pairing note as this recorder stands now, signed."""
     identity = do.identity
     text = _body(do, identity)
-    return note.signed(text, identity.public, ed25519.sign(identity.seed, identity.public, text))
+    signing = ed25519.Signing(identity.seed, identity.public, text)
+    while not signing.step():
+        do.between()
+    return note.signed(text, identity.public, signing.signature)
 
 
 def pair(do: "Any", payload: memoryview, out: bytearray, at: int) -> int:

@@ -17,6 +17,7 @@ except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Callable
 
     from .drbg import Drbg
 
@@ -34,11 +35,11 @@ def _base64(data: "Bytes") -> bytes:
     return binascii.b2a_base64(bytes(data)).rstrip(b"=\n")
 
 
-def _stanza(file_key: bytearray, recipient: bytes, drbg: "Drbg") -> bytes:
+def _stanza(file_key: bytearray, recipient: bytes, drbg: "Drbg", between: "Callable[[], object] | None") -> bytes:
     """The X25519 recipient stanza: the file key, wrapped under a fresh secret shared with the recipient."""
     ephemeral = drbg.generate(32)
-    share = public_key(ephemeral)
-    shared = x25519(ephemeral, recipient)  # refuses a recipient of small order, as the specification demands
+    share = public_key(ephemeral, between)
+    shared = x25519(ephemeral, recipient, between)  # refuses a recipient of small order, as the specification demands
     wipe.wipe(ephemeral)
     wrap_key = hkdf(shared, share + bytes(recipient), b"age-encryption.org/v1/X25519", 32)
     wipe.wipe(shared)
@@ -47,10 +48,13 @@ def _stanza(file_key: bytearray, recipient: bytes, drbg: "Drbg") -> bytes:
     return b"-> X25519 " + _base64(share) + b"\n" + _base64(body) + b"\n"
 
 
-def envelope(payload: "Bytes", recipients: "Sequence[bytes]", drbg: "Drbg") -> bytes:
+def envelope(
+    payload: "Bytes", recipients: "Sequence[bytes]", drbg: "Drbg", between: "Callable[[], object] | None" = None
+) -> bytes:
     """Encrypt 1 to 65536 bytes to every recipient (32-byte X25519 public keys): 102 + 98 n bytes more than the payload.
 
-    Raises x25519.WeakKeyError for a recipient of small order. Takes about 0.4 s a recipient on the chip. Ends with
+    Raises x25519.WeakKeyError for a recipient of small order. Takes about 0.4 s a recipient on the chip, in
+    which `between` is called every 10 ms. Ends with
     sweeping.sweep(): afterwards the heap holds the payload where the caller keeps it, and nothing that opens the envelope.
     """
     if not 0 < len(payload) <= _CHUNK_BYTES or not recipients:
@@ -59,7 +63,7 @@ def envelope(payload: "Bytes", recipients: "Sequence[bytes]", drbg: "Drbg") -> b
     try:
         head = b"age-encryption.org/v1\n"
         for recipient in recipients:
-            head += _stanza(file_key, recipient, drbg)
+            head += _stanza(file_key, recipient, drbg, between)
         head += b"---"
         tag = bytearray(32)
         mac_key = hkdf(file_key, b"", b"header", 32)

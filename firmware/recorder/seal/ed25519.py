@@ -19,6 +19,7 @@ except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Callable
 
 _ORDER = (1 << 252) + 27742317777372353535851937790883648493  # of the base point (RFC 8032, 5.1)
 _COLUMNS = const(64)
@@ -166,12 +167,13 @@ def _expand(seed: "bytes | bytearray") -> "tuple[bytes, bytes]":
     return bytes(scalar), digest[32:]
 
 
-def public_key(seed: "bytes | bytearray") -> bytes:
-    """The 32-byte public key of a 32-byte seed. About 0.1 s on the chip."""
+def public_key(seed: "bytes | bytearray", between: "Callable[[], object] | None" = None) -> bytes:
+    """The 32-byte public key of a 32-byte seed. About 0.1 s on the chip, in which `between` is called every 10 ms."""
     out = bytearray(32)
     scalar, _ = _expand(seed)
     for _slice in _multiply_base(scalar, out):
-        pass
+        if between is not None:
+            between()
     wipe.wipe(scalar)
     return bytes(out)
 
@@ -211,11 +213,3 @@ class Signing:
         response = (nonce + challenge * int.from_bytes(scalar, "little")) % _ORDER
         wipe.wipe(scalar)
         self.signature = bytes(commitment) + response.to_bytes(32, "little")
-
-
-def sign(seed: "bytes | bytearray", public: bytes, message: "bytes | bytearray") -> bytes:
-    """The 64-byte signature, in one go."""
-    signing = Signing(seed, public, message)
-    while not signing.step():
-        pass
-    return signing.signature

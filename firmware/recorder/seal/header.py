@@ -16,6 +16,8 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from recorder.seal.drbg import Drbg
     from recorder.store.identity import Identity
 
@@ -25,7 +27,14 @@ _ENVELOPE_OFFSET = const(102)
 class Header:
     """A header ready to be written: `page` 4096 bytes, `leaf` 32 bytes, `recording_id` 16 bytes, and its `sealer`."""
 
-    def __init__(self, identity: "Identity", seq: int, prev: bytes, drbg: "Drbg") -> None:
+    def __init__(
+        self,
+        identity: "Identity",
+        seq: int,
+        prev: bytes,
+        drbg: "Drbg",
+        between: "Callable[[], object] | None" = None,
+    ) -> None:
         self.seq = seq
         self.prev = prev
         self.recording_id = bytes(drbg.generate(16))
@@ -33,7 +42,7 @@ class Header:
         wipe(page)
         self.leaf = bytearray(32)
         key = drbg.generate(32)
-        envelope = age.envelope(key, identity.recipients, drbg)
+        envelope = age.envelope(key, identity.recipients, drbg, between)
         pack_into("<4sBBHI16sQ", page, 0, MAGIC, HEADER, SUITE, 0, PAGE_BYTES, self.recording_id, seq)
         page[36:68] = prev
         page[68:100] = identity.public

@@ -10,6 +10,8 @@ try:
 except ImportError:
     TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     Bytes = bytes | bytearray | memoryview
 
 # Registers: 2, 4 X2, Z2; 3, 5 X3, Z3; 6 to 9 scratch; 10 the u coordinate; 11 a24 = 121665. Programs: see field25519.
@@ -45,10 +47,11 @@ class WeakKeyError(RecorderError):
     """A public key of small order: whatever the secret, the shared secret would be zero, known to everybody."""
 
 
-def x25519(scalar: "Bytes", u: "Bytes") -> bytes:
+def x25519(scalar: "Bytes", u: "Bytes", between: "Callable[[], object] | None" = None) -> bytes:
     """The shared secret (32 bytes) of a secret scalar and a public u coordinate, 32 bytes each; wipe it after use.
 
-    Raises WeakKeyError where it would be zero (RFC 7748, 6.1). About 0.2 s on the chip. Leaves no copies.
+    Raises WeakKeyError where it would be zero (RFC 7748, 6.1). About 0.2 s on the chip, in which `between` is called every
+    10 ms. Leaves no copies.
     """
     if len(scalar) != 32 or len(u) != 32:
         raise ValueError("32-byte keys")
@@ -68,7 +71,13 @@ def x25519(scalar: "Bytes", u: "Bytes") -> bytes:
             byte |= 0x40
         program = _STEPS[byte >> (bit & 7) & 1]
         field25519.run(0, len(_STEP_0), registers, program, registers)
-    field25519.run(0, len(field25519.INVERT), registers, field25519.INVERT, registers)
+        if between is not None and not bit & 7:
+            between()
+    cuts = field25519.INVERT_CUTS
+    for i in range(len(cuts) - 1):
+        field25519.run(cuts[i], cuts[i + 1], registers, field25519.INVERT, registers)
+        if between is not None:
+            between()
     field25519.run(0, len(_QUOTIENT), registers, _QUOTIENT, registers)
     shared = view[2 * size : 3 * size]
     field25519.freeze(shared)
@@ -79,6 +88,6 @@ def x25519(scalar: "Bytes", u: "Bytes") -> bytes:
     return secret
 
 
-def public_key(scalar: "Bytes") -> bytes:
+def public_key(scalar: "Bytes", between: "Callable[[], object] | None" = None) -> bytes:
     """The public key of a secret scalar: its product with u = 9."""
-    return x25519(scalar, b"\x09" + bytes(31))
+    return x25519(scalar, b"\x09" + bytes(31), between)
