@@ -101,7 +101,7 @@ def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -
     board.person.button(True)
     computer.earwitness(board, "pair", "--port", computer.port, seconds=60)
     board.person.button(False)
-    until_primed(board)
+    until_primed(board, since=0)
     (record,) = DeviceStore(computer.home / "state").all()
     return board, computer, Owner(identity, record)
 
@@ -118,9 +118,9 @@ def settle(board: Board, seconds: float = 10) -> None:
         at_rest = at_rest + 1 if board.cycles - cycles < board.time.sys_hz * 0.02 else 0
 
 
-def until_primed(board: Board, seconds: float = 40) -> None:
-    """Run until it has made a file on the card for the next recording and sleeps."""
-    written = board.card.blocks_written
+def until_primed(board: Board, seconds: float = 40, *, since: int | None = None) -> None:
+    """Run until it has made a file on the card for the next recording and sleeps. `since`: blocks written before, else now."""
+    written = board.card.blocks_written if since is None else since
     board.run_until(lambda: board.card.blocks_written > written + 20, seconds, "a file for the next recording")
     settle(board, seconds)
 

@@ -1,7 +1,8 @@
 """Bytes over the board's own USB serial port, which is the standard input and output of the firmware.
 
 `stdin.buffer.readinto` waits until all is there: so one byte at a time, each only after a poll. `stdout.buffer.write`
-waits half a second for a host that stopped reading: so in pieces, each only after a poll.
+waits half a second for a host that stopped reading: so in pieces, each only after a poll, but for a page: nobody records
+then who could be kept waiting, and pieces take more time than the cable.
 """
 
 import select
@@ -10,6 +11,7 @@ import sys
 from micropython import const
 
 _PIECE_BYTES = const(64)  # one packet
+_PAGE_BYTES = const(4096)
 _PATIENCE_MS = const(100)
 
 _in = sys.stdin.buffer
@@ -39,8 +41,9 @@ def read(into: bytearray) -> int:
 def write(data: "bytes | bytearray | memoryview") -> int:
     view = memoryview(data)
     sent = 0
+    size = _PIECE_BYTES if len(view) < _PAGE_BYTES else len(view)
     while sent < len(view) and _ready(_writable, _PATIENCE_MS):
-        piece = view[sent : sent + _PIECE_BYTES]
+        piece = view[sent : sent + size]
         taken = _out.write(piece) or 0
         sent += taken
         if taken < len(piece):
