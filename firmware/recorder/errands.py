@@ -295,6 +295,7 @@ class Errands:
         from recorder.store.identity import Identity
         from recorder.store.vault import Vault
 
+        power.fast(True)
         session.indicator.show(indicator.SYNCING)
         vault = Vault()
         vault.load()  # for the epoch: it outlives an identity that was erased

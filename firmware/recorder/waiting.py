@@ -29,6 +29,8 @@ _SHAPES = {
 def turn(session: "Session") -> bool:
     """One turn; True if the recording that is primed has to start now."""
     on = switch.is_on()
+    if on or session.invited or not _may_rest(session):
+        power.fast(True)
     was_on = session.switch_was_on
     turned_on = on and not was_on
     session.switch_was_on = on
@@ -48,6 +50,7 @@ def turn(session: "Session") -> bool:
         and clock.since_ms(session.retry_ticks) >= _retry_ms(session)
         and (on or not _is_talking(session))
     ):
+        power.fast(True)
         # What serves a computer and what gets ready would not fit beside each other.
         session.link.release()
         if session.nearby is not None and session.nearby.link is not None:
@@ -66,11 +69,18 @@ def turn(session: "Session") -> bool:
     if not session.indicator.busy():
         _near(session)
     _show(session, on)
+    if not on and _may_rest(session):
+        power.rest()
     return False
 
 
 def _is_talking(session: "Session") -> bool:
     return session.link.is_busy or (session.nearby is not None and session.nearby.is_busy)
+
+
+def _may_rest(session: "Session") -> bool:
+    """Nobody is served, nor could be by Bluetooth."""
+    return not _is_talking(session) and (session.nearby is None or not session.nearby.is_on)
 
 
 def _near(session: "Session") -> None:

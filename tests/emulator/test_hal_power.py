@@ -70,8 +70,10 @@ def test_power_that_was_gone_leaves_no_fault(board: Board) -> None:
 
 
 def test_the_clock_speed_changes_and_the_cable_stays(board: Board) -> None:
-    for on, hz in ((False, 64_000_000), (True, 125_000_000), (True, 125_000_000)):
-        assert int(board.execute(f"power.fast({on})\nprint(machine.freq())")) == hz
+    speeds = {"fast(False)": 64_000_000, "fast(True)": 125_000_000, "rest()": 48_000_000}
+    for call in ("fast(False)", "fast(True)", "fast(True)", "rest()", "fast(True)", "rest()", "fast(False)"):
+        hz = speeds[call]
+        assert int(board.execute(f"power.{call}\nprint(machine.freq())")) == hz
         assert board.time.sys_hz == hz
 
 

@@ -65,11 +65,11 @@ def test_the_light_and_the_clocks_are_the_firmware_s() -> None:
     speeds = constants((ROOT / "firmware/recorder/hal/power.py").read_text(encoding="utf-8"))
     page = (ROOT / "hardware/POWER.md").read_text(encoding="utf-8")
     assert (
-        f"Recording runs at {speeds['_RECORDING_HZ'] // 10**6} MHz, everything else at {speeds['_FULL_HZ'] // 10**6} MHz"
-        in page
+        f"Recording runs at {speeds['_RECORDING_HZ'] // 10**6} MHz, waiting at {speeds['_RESTING_HZ'] // 10**6} MHz,"
+        f" everything else at {speeds['_FULL_HZ'] // 10**6} MHz" in page
     )
     columns = {(column.state, column.mhz) for column in power.columns(_plan())}
-    assert {("recording", 64), ("recording", 125), ("idle", speeds["_FULL_HZ"] // 10**6)} <= columns
+    assert {("recording", 64), ("recording", 125), ("idle", speeds["_RESTING_HZ"] // 10**6)} <= columns
 
 
 def test_every_figure_has_a_source_and_every_part_exists() -> None:

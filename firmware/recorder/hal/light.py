@@ -5,7 +5,7 @@ from micropython import const
 
 from recorder.hal.pins import LIGHT
 
-_HZ = const(1000)  # set at full speed; at the recording speed it is half of that, which nobody sees
+_HZ = const(1000)  # set at full speed; at rest it is 384, which nobody sees
 
 _pwm = PWM(Pin(LIGHT), freq=_HZ, duty_u16=0)
 

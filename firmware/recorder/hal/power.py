@@ -6,6 +6,7 @@ from micropython import const
 
 _FULL_HZ = const(125_000_000)
 _RECORDING_HZ = const(64_000_000)
+_RESTING_HZ = const(48_000_000)  # the least at which USB works, RP2040 datasheet 4.1.1.1
 _WATCHDOG_MS = const(8000)  # it can count to 8388
 _RADIO_ON = const(23)  # WL_REG_ON of the CYW43, high = on
 
@@ -27,7 +28,16 @@ def version() -> "tuple[bytes, str]":
 
 
 def fast(on: bool) -> None:
-    hz = _FULL_HZ if on else _RECORDING_HZ
+    _run_at(_FULL_HZ if on else _RECORDING_HZ)
+
+
+def rest() -> None:
+    _run_at(_RESTING_HZ)
+
+
+def _run_at(hz: int) -> None:
+    """SPI keeps its clock, made from the USB's 48 MHz; I2C is set up at each use (i2c.py), the microphone when it starts;
+    the light's PWM goes slower, which nobody sees."""
     if machine.freq() != hz:
         machine.freq(hz)
 

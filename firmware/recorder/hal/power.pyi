@@ -6,6 +6,9 @@ def version() -> tuple[bytes, str]:
 def fast(on: bool) -> None:
     """Full speed for sync and idle work, the recording speed otherwise."""
 
+def rest() -> None:
+    """The least speed at which a computer on the cable, the switch and the button are still heard; until `fast`."""
+
 def radio_off() -> None: ...
 def radio_is_off() -> bool:
     """The radio has no power."""

@@ -15,8 +15,9 @@ _fault = 0
 
 
 def boot() -> None:
-    global _version, _fed_us, _fault
+    global _version, _fed_us, _fault, _speed
     _version = None
+    _speed = "full"
     _fed_us = -1
     _fault = 0
     try:
@@ -56,8 +57,22 @@ def version() -> tuple[bytes, str]:
     return _version
 
 
+_speed = "full"
+
+
 def fast(on: bool) -> None:
-    pass
+    _run_at("full" if on else "recording")
+
+
+def rest() -> None:
+    _run_at("rest")
+
+
+def _run_at(speed: str) -> None:
+    global _speed
+    if speed != _speed:
+        _speed = speed
+        world.log("speed", speed)
 
 
 def radio_off() -> None:
