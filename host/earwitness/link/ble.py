@@ -222,9 +222,8 @@ class BleTransport:
             return
         with self._ready:
             self._last = data[0]
-            if (
-                self._waiting + len(data) <= _MOST_WAITING
-            ):  # what nobody takes is lost as in the air: it is asked for again
+            # What nobody takes is lost as in the air: it is asked for again
+            if len(data) > 1 and self._waiting + len(data) <= _MOST_WAITING:
                 self._received.append(bytes(data[1:]))
                 self._waiting += len(data)
             self._ready.notify_all()
