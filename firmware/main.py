@@ -27,7 +27,7 @@ try:
     from recorder.session import Session
 
     del held
-except (ImportError, MemoryError, OSError):
+except Exception:  # firmware that is damaged can raise any
     sys.path[:] = ["/"]
     import unfinished
 

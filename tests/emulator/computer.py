@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import tty
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ _TURN_S = 0.002  # of the board's time, between two looks at the port
 
 
 class Computer:
-    """One computer with its own keys and library below `home`. `port` is what programs open."""
+    """One computer with its own keys and library below `home`. `port` is what programs open, `program` the folder of `earwitness`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.program = _HOST
         home.mkdir(parents=True, exist_ok=True)
         self._master, self._slave = pty.openpty()  # both stay open: programs come and go
         tty.setraw(self._slave)
@@ -45,23 +47,40 @@ class Computer:
         os.close(self._slave)
         self._seconds.close()
 
-    def earwitness(self, board: Board, *arguments: str, seconds: float = 120, code: int = 0) -> dict[str, Any]:
-        """Run `earwitness --json ARGUMENTS` while the board runs; returns its answer. Raises BoardError for another exit code."""
-        done = self.run(
-            board, [sys.executable, str(_PATIENCE), str(self._seconds_file), "--json", *arguments], seconds=seconds
-        )
+    def earwitness(
+        self,
+        board: Board,
+        *arguments: str,
+        seconds: float = 120,
+        code: int = 0,
+        kill: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """Run `earwitness --json ARGUMENTS` while the board runs; returns its answer. Raises BoardError for another exit code.
+
+        As soon as `kill()` is true, it is killed, and its exit code is -9.
+        """
+        command = [sys.executable, str(_PATIENCE), str(self._seconds_file), "--json", *arguments]
+        done = self.run(board, command, seconds=seconds, kill=kill)
         if done.returncode != code:
             raise BoardError(f"earwitness {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
 
-    def run(self, board: Board, command: list[str], *, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run any program while the board runs and the port carries bytes, for at most so many of the board's seconds."""
-        environment = dict(os.environ, EARWITNESS_HOME=str(self.home), PYTHONPATH=str(_HOST))
+    def run(
+        self,
+        board: Board,
+        command: list[str],
+        *,
+        seconds: float = 120,
+        kill: Callable[[], bool] = lambda: False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run any program while the board runs and the port carries bytes, for at most so many of the board's seconds, or until
+        it is killed, as soon as `kill()` says so."""
+        environment = dict(os.environ, EARWITNESS_HOME=str(self.home), PYTHONPATH=str(self.program))
         until = board.seconds + seconds
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
             try:
-                while process.poll() is None:
+                while process.poll() is None and not kill():
                     self.turn(board)
                     if board.seconds > until:
                         raise BoardError(f"{command[-3:]} was not over after {seconds} s of the board's time")

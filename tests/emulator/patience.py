@@ -13,7 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-_WAITING = ("link.client", "link.conversation", "commands.pair", "commands.unpair", "commands.install", "sync")
+_WAITING = (
+    *(
+        f"earwitness.{name}"
+        for name in ("link.client", "link.conversation", "commands.pair", "commands.unpair", "sync")
+    ),
+    *("earwitness.commands.install", "earwitness.install.board", "mpremote.transport_serial"),
+)
 
 
 class BoardTime:
@@ -36,7 +42,7 @@ def main() -> None:
     with Path(sys.argv[1]).open("rb") as file:
         board_time = BoardTime(mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ))
     for name in _WAITING:
-        module = importlib.import_module(f"earwitness.{name}")
+        module = importlib.import_module(name)
         if hasattr(module, "time"):
             module.time = board_time  # type: ignore[attr-defined]
     sys.argv[:2] = ["earwitness"]

@@ -24,6 +24,7 @@ from earwitness.cli import main
 from earwitness.errors import EarwitnessError, NoDeviceError
 from earwitness.install import board, drivers, image, mpy
 from earwitness.install.board import Board, BoardError
+from earwitness.install.compact import compact
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,20 @@ def test_no_other_file_is_taken_for_a_module(firmware: image.Firmware, data: st.
     del code[data.draw(st.integers(0, len(code))) :]
     with contextlib.suppress(EarwitnessError):
         assert all(offset > 0 and offset + length <= len(code) for offset, length in mpy.functions(bytes(code)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import other\nprint(other.SIZE)\n",
+        "import other as o\nprint(o.SIZE)\n",
+        "from other import SIZE\nprint(SIZE)\n",
+    ],
+)
+def test_a_constant_is_put_where_another_module_looks_it_up(source: str) -> None:
+    """Once it is private, a name that was left would be found by nobody."""
+    made = compact({"user.py": source, "other.py": "from micropython import const\nSIZE = const(4 * 8)\n"})
+    assert "SIZE" not in made["user.py"] and "32" in made["user.py"]
 
 
 def test_the_firmware_fits_where_it_goes(firmware: image.Firmware) -> None:

@@ -48,6 +48,13 @@ class _Inline(ast.NodeTransformer):
         self._values: dict[str, int] = {}  # local name of an imported constant
         self._modules: dict[str, Mapping[str, int]] = {}  # local name of an imported module
 
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        for alias in node.names:
+            found = self._found.get(alias.name.replace(".", "/") + ".py")
+            if found is not None and (alias.asname or "." not in alias.name):
+                self._modules[alias.asname or alias.name] = found
+        return node
+
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         folder = self._folder[: len(self._folder) - node.level + 1] if node.level else []
         source = "/".join([*folder, *(node.module.split(".") if node.module else [])])
