@@ -1,4 +1,5 @@
-"""The reserved end of the flash on the emulated chip: nobody but hal/flash.py ever writes it, whatever happens to the file system."""
+"""The reserved end of the flash on the emulated chip: nobody but hal/flash.py, and firmware/update.py before it, ever writes there,
+whatever happens to the file system."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulator.flash_works import Works
 from emulator.hal_kit import hal
 
 if TYPE_CHECKING:
@@ -17,44 +19,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.long
 
 _START = 0x12C000  # of MicroPython's file system in a Pico W's flash
-_REGION = 0x180000
+_RESERVED = 0x160000  # the image, then
+_REGION = 0x180000  # what hal/flash.py keeps
 _END = 0x200000
 _BLOCK_BYTES = 4096
 _RESERVE = Path(__file__).parents[2] / "firmware" / "recorder" / "hal" / "reserve.py"
-
-_PROGRAM, _ERASE, _ERASE_MANY = 0x02, 0x20, 0xD8
-
-
-class Works:
-    """Every program and erase of the flash chip, by address. At the one numbered `cut_at` the power goes, half of it done."""
-
-    def __init__(self, board: Board) -> None:
-        self.addresses: list[int] = []
-        self.cut_at = 0
-        self._board = board
-        self._ssi = board.mcu.ssi
-        self._plain = self._ssi._apply_command
-        self._ssi._apply_command = self._apply
-
-    @property
-    def in_region(self) -> list[int]:
-        return [address for address in self.addresses if address >= _REGION]
-
-    def _apply(self) -> None:
-        command = self._ssi._tx_buffer
-        if len(command) > 3 and command[0] in (_PROGRAM, _ERASE, _ERASE_MANY) and self._ssi._write_enabled:
-            address = int.from_bytes(command[1:4], "big")
-            self.addresses.append(address)
-            if len(self.addresses) == self.cut_at:
-                if command[0] == _PROGRAM:
-                    del command[4 + (len(command) - 4) // 2 :]
-                    self._plain()
-                else:
-                    flash = self._board.mcu.flash
-                    flash[address : address + _BLOCK_BYTES // 2] = b"\xff" * (_BLOCK_BYTES // 2)
-                self._board.cut_power_soon()
-                return
-        self._plain()
 
 
 def region_of(flash: bytes) -> bytes:
@@ -106,7 +75,7 @@ for wrong in (lambda: flash.program(flash.SIZE - 4, b"12345"), lambda: flash.era
     expected[2000:2017] = data[3:20]
     expected[-5:] = b"\x01\x02\x03\x04\x05"
     assert region_of(board.flash) == bytes(expected)
-    assert works.in_region == works.addresses
+    assert works.since(_REGION) == works.addresses
 
 
 def test_a_start_writes_nothing_and_a_full_file_system_stays_off_the_region(
@@ -141,7 +110,7 @@ print(os.statvfs("/")[3])
     assert count > 20
     assert free <= 2
     assert len(works.addresses) > count
-    assert works.in_region == []
+    assert works.since(_RESERVED) == []
     assert region_of(board.flash) == noise(_END - _REGION)
     again = make_board(flash=board.flash)
     works = Works(again)
@@ -177,7 +146,7 @@ for number in range(40):
     works = Works(again)
     again.execute("with open('more', 'wb') as file: file.write(bytes(700))")
     assert works.addresses
-    assert works.in_region == []
+    assert works.since(_RESERVED) == []
 
 
 @pytest.mark.parametrize("cut_at", [1, 2, 3])
@@ -238,16 +207,16 @@ def test_reserving_holds_the_whole_region_and_keeps_what_is_ours(make_board: Cal
     """On a chip with a file system of its own and an identity in the region: that is all that survives."""
     ours = b"EWV1" + noise(_END - _REGION - 4)
     board = make_board()
-    board.mcu.flash[_REGION:_END] = ours
+    board.mcu.flash[_RESERVED:_END] = noise(_REGION - _RESERVED) + ours
     works = Works(board)
     board.boot()
     source = _RESERVE.read_text()
     text = board.execute(
         f"{source}\nprint('', reserve(), reserve(), sorted(os.listdir('/')), open('/reserved').read())", 300
     )
-    assert text.endswith(" True False ['reserved', 'reserved0', 'reserved1'] 84 128\r\n")
-    assert works.in_region == []
-    assert region_of(board.flash) == ours
+    assert text.endswith(" True False ['reserved', 'reserved0', 'reserved1', 'reserved2'] 52 160\r\n")
+    assert works.since(_RESERVED) == []
+    assert board.flash[_RESERVED:_END] == noise(_REGION - _RESERVED) + ours
     fill = """
 import os
 count = 0
@@ -260,7 +229,7 @@ except OSError as error: print(error.errno, os.statvfs("/")[3])
     errno, free = map(int, board.execute(fill, seconds=300).split())
     assert errno == 28
     assert free <= 0  # littlefs counts directories twice
-    assert works.in_region == []
+    assert works.since(_RESERVED) == []
 
 
 def test_reserving_blanks_a_region_that_holds_nothing_of_ours(make_board: Callable[..., Board]) -> None:
@@ -269,6 +238,6 @@ def test_reserving_blanks_a_region_that_holds_nothing_of_ours(make_board: Callab
     board.mcu.flash[_END - 1] = 0
     board.boot()
     works = Works(board)
-    board.execute(f"{_RESERVE.read_text()}\n_blank(84)")
+    board.execute(f"{_RESERVE.read_text()}\n_blank(84, 128)")
     assert works.addresses == [_REGION + 4096, _END - 4096]
     assert region_of(board.flash) == b"\xff" * (_END - _REGION)
