@@ -27,9 +27,10 @@ def three_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cores, "cores", lambda: 3)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 40])
-def test_every_job_is_done_once(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+@pytest.mark.parametrize(("count", "start"), [(count, _cores._START) for count in (0, 1, 2, 3, 4, 40)] + [(9, "spawn")])
+def test_every_job_is_done_once(monkeypatch: pytest.MonkeyPatch, count: int, start: str) -> None:
     monkeypatch.setattr(_cores, "_WORTH_STARTING_BYTES", 0)
+    monkeypatch.setattr(_cores, "_START", start)
     done = list(_cores.on_every_core(work, range(count), [(7 * i) % 11 for i in range(count)]))
     assert sorted((number, result[0]) for number, result in done) == [(i, i * i) for i in range(count)]
     others = {pid for _, (_, pid) in done} - {os.getpid()}
