@@ -59,6 +59,15 @@ def whole(tmp_path: Path) -> Path:
     return recording.write(tmp_path / "w.ewr")
 
 
+def test_a_dead_microphone_stands_among_what_is_missing(tmp_path: Path) -> None:
+    recording, _ = maker.begin()
+    recording.pcm([0] * 1600, events=maker.silent(500) + maker.heard(2100))
+    recording.finish()
+    path = recording.write(tmp_path / "dead.ewr")
+    said = texts(report_pdf.render(subject(path)))
+    assert re.search(r"0:00:00\.0 \d\d:\d\d:\d\d 0\.10 s the microphone gave nothing", said)
+
+
 def test_it_says_the_six_answers_with_their_reasons(whole: Path) -> None:
     verdict = verify(whole, OWNER)
     said = texts(report_pdf.render(subject(whole)))

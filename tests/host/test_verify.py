@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from earwitness.commands._story import length
 from earwitness.errors import FormatError, IntegrityError, KeyMissingError
 from earwitness.verify import Chain, Verdict, verify
 from host import maker
@@ -120,6 +121,45 @@ def test_a_loss_makes_it_not_continuous_and_is_listed(say):
     assert [(g.sample, g.count, g.reason) for g in verdict.losses] == [(500, 777, "lost")]
     assert verdict.continuous.ok is False and verdict.intact.ok and verdict.complete.ok and verdict.exit_code == 4
     assert not any("account" in detail for detail in verdict.continuous.details)
+
+
+def test_a_dead_microphone_makes_it_not_continuous_and_is_listed_from_when_to_when(say):
+    recording, _ = maker.begin()
+    recording.pcm(maker.tone(50) + [0] * 900 + maker.tone(50), events=maker.silent(550) + maker.heard(1450))
+    recording.pcm([7] * 600, events=maker.heard(1500) + maker.silent(1500) + maker.silent(1600))
+    recording.finish()
+    verdict = say(recording)
+    assert [(s.sample, s.count) for s in verdict.silences] == [(550, 900), (1500, 600)]
+    assert not verdict.gaps and verdict.intact.ok and verdict.complete.ok and verdict.exit_code == 4
+    assert "the microphone gave nothing for 0.094 s in 2 places" in verdict.continuous.reason
+    assert verdict.to_json()["silences"] == [
+        {"sample": 550, "count": 900, "seconds": 0.05625},
+        {"sample": 1500, "count": 600, "seconds": 0.0375},
+    ]
+
+
+def test_a_dead_microphone_that_the_owner_muted_is_counted_once(say):
+    recording, _ = maker.begin()
+    recording.pcm([0] * 500, events=maker.silent(500) + maker.muted(1000))
+    recording.pcm([0] * 500, lost_before=1000, events=maker.unmuted(2000))
+    recording.finish()
+    verdict = say(recording)
+    assert [(gap.sample, gap.count, gap.reason) for gap in verdict.unheard] == [
+        (500, 2000, "silent"),
+        (1000, 1000, "muted"),
+    ]
+    assert length(verdict).endswith("0.12 s of it without sound")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1 << 40), (1 << 40, 3), (900, 600)])
+def test_a_silence_that_nobody_can_have_heard_is_no_more_than_the_recording(say, low, high):
+    recording, _ = maker.begin()
+    recording.pcm(maker.tone(300), events=maker.silent(low) + maker.heard(high))
+    recording.finish()
+    verdict = say(recording)
+    (silence,) = verdict.silences
+    assert silence.sample >= 0 and silence.count >= 0 and silence.sample + silence.count <= verdict.samples
+    assert verdict.continuous.ok is False
 
 
 def test_a_loss_without_an_entry_is_said(say):
