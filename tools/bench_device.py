@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ RECORD_S = 8
 WAV_PAGES = 40
 _LEAST_HEAP = 60 * 1024
 _MOST_SHARE = 20  # per cent at 125 MHz
+_LEAST_GAIN = 5  # over mpremote's copy
 
 
 def _speech() -> list[int]:
@@ -77,6 +78,9 @@ def _emulated(image: Path) -> Iterator[Row]:
         a_second = (board.cycles - cycles) / (board.seconds - began)
         heap = primed.free_heap(board)
         recorded_at = board.time.sys_hz
+        primed.stop(board)
+        primed.settle(board)
+        yield from _cable(image, folder, board, computer)
         computer.close()
         for mhz in CLOCKS_MHZ:
             shares[mhz] = a_second / mhz / 1e6
@@ -109,6 +113,70 @@ def _plain(image: Path, folder: Path, sound: list[int]) -> float:
     cycles, began = board.cycles, board.seconds
     board.run(WAV_PAGES * 2048 / 16_000 * 0.9)
     return (board.cycles - cycles) / (board.seconds - began) / 125e6
+
+
+def _cable(image: Path, folder: Path, recorder: Any, computer: Any) -> Iterator[Row]:
+    """The processor's time for a page that goes home over the cable, beside mpremote's copy of the same file."""
+    from emulator import install
+    from emulator.board import Board
+
+    synced = _time_of(recorder, lambda: computer.earwitness(recorder, "sync", "--port", computer.port, seconds=120))
+    board = Board(image, files=install.without_starters(), card=folder / "first-card.img")
+    board.boot()
+    board.execute("import bundle; bundle.mount()\nfrom recorder.hal import card\nimport os, vfs")
+    path = board.execute(
+        "vfs.mount(vfs.VfsFat(card.open_card()), '/sd')\n"
+        "def walk(at):\n"
+        "    for name, kind, *_ in os.ilistdir(at):\n"
+        "        if kind & 0x4000: walk(at + '/' + name)\n"
+        "        elif name.lower().endswith('.ewr'): found.append(at + '/' + name)\n"
+        "found = []\nwalk('/sd')\nprint(sorted(found)[0])"
+    ).strip()
+    command = [
+        sys.executable,
+        "-m",
+        "mpremote",
+        "connect",
+        computer.port,
+        "resume",
+        "fs",
+        "cp",
+        f":{path}",
+        folder / "copy",
+    ]
+    copied = _time_of(board, lambda: computer.run(board, list(map(str, command)), seconds=300))
+    pages = (folder / "copy").stat().st_size / 4096
+    yield Row("device", "cable", "processor for a page synced", synced / pages * 1000, "ms")
+    yield Row("device", "cable", "processor for 4096 bytes by mpremote fs cp", copied / pages * 1000, "ms")
+    yield Row(
+        "device", "cable", "mpremote takes so many times as much", copied / synced, "", _LEAST_GAIN, at_least=True
+    )
+
+
+def _time_of(board: Any, work: Callable[[], Any]) -> float:
+    """Seconds of the processor at work for a transfer, going by its middle: how it begins and ends is left out."""
+    marks: list[tuple[int, int]] = []
+    plain = board.cable.take
+
+    def take() -> bytes:
+        data = bytes(plain())
+        if data:
+            marks.append((len(data), board.cycles))
+        return data
+
+    board.cable.take = take
+    try:
+        work()
+    finally:
+        board.cable.take = plain
+    total = sum(count for count, _ in marks)
+    sent, steady = 0, []
+    for count, cycles in marks:
+        sent += count
+        if 0.2 * total <= sent <= 0.8 * total:
+            steady.append((sent, cycles))
+    (first, began), (last, ended) = steady[0], steady[-1]
+    return float((ended - began) / board.time.sys_hz / (last - first) * total)
 
 
 def _on_port(port: str) -> Iterator[Row]:

@@ -24,6 +24,8 @@ from .computer import Computer
 
 RATE_HZ = 16_000
 CARD_BYTES = 300 << 20  # clusters of 4 KiB: a page is one write, as on real cards
+_RAM, _STACK_BOTTOM, _STACK_TOP = 0x20000000, 0x20040000, 0x20042000  # MicroPython's memmap_mp_rp2040.ld
+_PAINT = 0xA5
 _HEAP_REGISTER = 3  # of the watchdog's scratch registers: the probe leaves the free heap there
 
 # Told by the firmware itself, where nothing else is disturbed by it: free heap after a collection, every half second.
@@ -107,7 +109,7 @@ def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -
 
 
 def settle(board: Board, seconds: float = 10) -> None:
-    """Run until the processor sleeps, for half a second."""
+    """Run until the processor sleeps most of the time, for half a second; the probe takes some of it."""
     end = board.seconds + seconds
     at_rest = 0
     while at_rest < 5:
@@ -115,7 +117,7 @@ def settle(board: Board, seconds: float = 10) -> None:
             raise BoardError(f"the processor does not come to rest within {seconds} s; restarts: {board.resets}")
         cycles = board.cycles
         board.run(0.1)
-        at_rest = at_rest + 1 if board.cycles - cycles < board.time.sys_hz * 0.02 else 0
+        at_rest = at_rest + 1 if board.cycles - cycles < board.time.sys_hz * 0.07 else 0
 
 
 def until_primed(board: Board, seconds: float = 40, *, since: int | None = None) -> None:
@@ -128,6 +130,18 @@ def until_primed(board: Board, seconds: float = 40, *, since: int | None = None)
 def free_heap(board: Board) -> int:
     """Bytes, as the probe left them at most half a second ago."""
     return int(board.mcu.watchdog.scratch_data[_HEAP_REGISTER])
+
+
+def paint_stack(board: Board) -> None:
+    """Make the stack that is free now recognisable."""
+    start, end = _STACK_BOTTOM - _RAM, board.mcu.core.sp - _RAM
+    board.mcu.sram[start:end] = bytes([_PAINT]) * (end - start)
+
+
+def most_stack(board: Board) -> int:
+    """Bytes of the 8 KiB stack that were in use at the worst moment since it was painted."""
+    stack = bytes(board.mcu.sram[_STACK_BOTTOM - _RAM : _STACK_TOP - _RAM])
+    return len(stack.lstrip(bytes([_PAINT])))
 
 
 def start(board: Board) -> float:

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("emulated recorder")]
 
 RATE_HZ = 16_000
 LEAST_HEAP = 60 * 1024
+MOST_STACK = 6 * 1024  # of 8
 FIRST_SAMPLE_S = 0.3
 CUT_COSTS_S = 1.0
 
@@ -49,7 +50,9 @@ def test_ten_seconds_bit_exact_with_its_marks_synced_over_the_cable(go_on: Calla
     def work(board: Board, computer: Computer, owner: Owner, card: Path) -> dict[str, Any]:
         from emulator import primed
 
-        told: dict[str, Any] = {"first": primed.start(board)}
+        told: dict[str, Any] = {"idle heap": primed.free_heap(board)}
+        primed.paint_stack(board)
+        told["first"] = primed.start(board)
         cycles, began = board.cycles, board.seconds
         board.run(3)
         board.person.press(0.15)
@@ -62,6 +65,7 @@ def test_ten_seconds_bit_exact_with_its_marks_synced_over_the_cable(go_on: Calla
         told["busy"] = (board.cycles - cycles) / 64e6 / (board.seconds - began)
         told["hz"] = board.time.sys_hz
         told["heap"] = primed.free_heap(board)
+        told["stack"] = primed.most_stack(board)
         primed.stop(board)
         heard = primed.heard(board)
         answer = computer.earwitness(board, "sync", "--port", computer.port, seconds=120)
@@ -84,7 +88,8 @@ def test_ten_seconds_bit_exact_with_its_marks_synced_over_the_cable(go_on: Calla
     assert not told["verdict"]["gaps"]
     assert [mark["kind"] for mark in told["verdict"]["marks"]] == ["moment", "disputed"]
     assert told["first"] + told["offset"] / RATE_HZ <= FIRST_SAMPLE_S
-    assert told["heap"] >= LEAST_HEAP, told["heap"]
+    assert told["heap"] >= LEAST_HEAP, told
+    assert told["stack"] <= MOST_STACK, told
     assert told["resets"] == []
     assert told["violations"] == []
     assert told["same file"]
