@@ -301,3 +301,20 @@ emit([pages, capture.lost_total, silent, stood_us])
         assert abs((page[1] - pages[0][1]) - (page[0] - pages[0][0]) * 62.5) < 5000
     assert silent is (ms > 1000)
     assert len(told(pages, 11)) == len(told(pages, 12)) == (1 if ms > 1000 else 0)
+
+
+def test_milliseconds_that_begin_again_are_no_loss(mpy, tmp_path) -> None:
+    [[pages, lost]] = mpy(
+        _WATCHED
+        + """
+real = clock.ticks_ms
+clock.ticks_ms = lambda: (real() + (1 << 26) - 1500) & ((1 << 29) - 1)  # 2**26 of them are 2**30 samples
+capture.begin(Plain())
+watched(4000)
+capture.stop(1)
+settle()
+emit([pages, capture.lost_total])
+""",
+        args={"mic": tape(tmp_path / "m.raw", 5)},
+    )
+    assert follows(pages) >= 4 * 16000 and not lost and not told(pages, 4)
