@@ -112,7 +112,7 @@ def test_of_two_in_range_ones_own_is_taken_and_of_two_of_ones_own_none(
     with recorder:
         assert record.public == other.public
     both = _store(tmp_path / "both", (mine, SECRET), (other, OTHER_SECRET))
-    with pytest.raises(UsageError, match=r"Recorder 1 and Recorder 2|Recorder 2 and Recorder 1"):
+    with pytest.raises(UsageError, match=r"Recorder 1; Recorder 2|Recorder 2; Recorder 1"):
         connect_near(both)
 
 

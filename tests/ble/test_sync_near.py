@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -34,11 +35,11 @@ RATE_HZ = 16_000
 _GAIN = 0.1  # speech as a recorder in a pocket hears it: some 31 MB an hour
 
 
-def _speech(seconds: float) -> np.ndarray:
+def _speech(seconds: float, gain: float = _GAIN) -> np.ndarray:
     sound, rate = sf.read(ROOT / "tools/speech/meeting.flac", dtype="int16")
     assert rate == RATE_HZ
     repeated = np.tile(sound, int(seconds * rate / len(sound)) + 1)[: int(seconds * rate)]
-    return np.asarray(repeated * _GAIN, dtype=np.int16)
+    return np.asarray(np.clip(repeated * gain, -32768, 32767), dtype=np.int16)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,12 @@ def near(rig: Rig, _world: tuple[VirtualRecorder, bytes]) -> VirtualRecorder:
         assert recorder.run("4:wait") == "done"
     recorder.play("0:mark")
     return recorder
+
+
+@pytest.fixture
+def alone(rig: Rig, _world: tuple[VirtualRecorder, bytes]) -> None:
+    """That recorder's power is off: a test has one of its own, with the same owner."""
+    _world[0].power_off()
 
 
 @pytest.fixture
@@ -258,6 +265,27 @@ def test_the_program_syncs_and_asks_over_the_air(
         assert [item.receipt for item in recorder.list()] == [True]
 
 
+def test_of_more_marks_than_fit_a_list_the_first_come_and_it_is_said(
+    rig: Rig, alone: None, pairing: Paired, tmp_path: Path
+) -> None:
+    home = pairing.computer(tmp_path / "home")
+    with pairing.recorder(tmp_path / "it", _speech(84), settings={"ble": rig.recorder_socket}) as near:
+        marks = " ".join(f"{second}:mark" for second in range(6, 76))
+        assert near.run(f"4:on {marks} 80:off", settle=3) == "done"
+        done = subprocess.run(
+            [sys.executable, "-m", "earwitness", "sync", "--via", "ble"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, **rig.environment, "EARWITNESS_HOME": str(home), "PYTHONPATH": str(ROOT / "host")},
+        )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert [line.split()[2] for line in said[:-1]] == [f"{number}" for number in range(1, 65)]
+    assert said[-1] == "1  marks after its first 64 come with the whole recording"
+
+
 @pytest.mark.long
 def test_a_program_that_is_killed_in_the_middle_is_taken_up_by_the_next(
     rig: Rig, near: VirtualRecorder, pairing: Paired, tmp_path: Path, on_card: bytes
@@ -307,20 +335,26 @@ def test_watching_takes_what_comes_into_range(rig: Rig, near: VirtualRecorder, p
     assert [line.split()[1:3] for line in said[2:]] == [["mark", "1"], ["mark", "2"]], said
 
 
+_QUIET, _LOUD = _GAIN, 3.0  # of the voices on the tape: as across a room, and a few hand's breadths away
+
+
 @pytest.mark.long
+@pytest.mark.parametrize(("gain", "most_s"), [(_QUIET, 100.0), (_LOUD, math.inf)], ids=["31 MB an hour", "loud"])
 def test_five_marked_minutes_are_here_in_100_seconds_at_30_kilobytes_a_second(
-    rig: Rig, pairing: Paired, tmp_path: Path
+    rig: Rig, alone: None, pairing: Paired, tmp_path: Path, gain: float, most_s: float
 ) -> None:
-    """At 31 MB an hour, each packet 30 ms under way, as in the air. Counted is the link's time: that it was busy, and what
-    each request waited for its first packet. What this computer adds is known from the same work on a link without
-    limits, and must not hide a pause that the protocol makes."""
-    latency = 0.03
-    with pairing.recorder(tmp_path, _speech(520), settings={"ble": rig.recorder_socket}) as near:
+    """At 31 MB an hour, each packet 30 ms under way, as in the air. Louder speech shrinks less and takes as much longer: of
+    the link's time at most a tenth and some more is not its pages.
+
+    Counted is the link's time: that it was busy, and what each request waited for its first packet. What this computer adds
+    is known from the same work on a link without limits, and must not hide a pause that the protocol makes."""
+    latency, rate = 0.03, 30_000
+    with pairing.recorder(tmp_path, _speech(520, gain), settings={"ble": rig.recorder_socket}) as near:
         marks = " ".join(f"{at}:mark" for at in (60, 160, 260, 360, 460))
         assert near.run(f"4:on {marks} 512:off", settle=3, timeout=300) == "done"
         with _connect(pairing) as recorder:
             (listed,) = recorder.list()
-            assert listed.pages * PAGE_BYTES / 508 * 3600 < 31e6
+            assert (listed.pages * PAGE_BYTES / 508 * 3600 < 31e6) == (gain == _QUIET)
 
             def fetch(name: str) -> tuple[list[marked_minutes.Minute], float]:
                 library = Library(tmp_path / name)
@@ -330,21 +364,27 @@ def test_five_marked_minutes_are_here_in_100_seconds_at_30_kilobytes_a_second(
                 return minutes, time.monotonic() - began
 
             _, unlimited_s = fetch("fast")
-            rig.order("faults", rate=30_000, latency=latency)
+            rig.order("faults", rate=rate, latency=latency)
             rig.order("heard")
             minutes, took_s = fetch("slow")
         heard = rig.order("heard")
-    pages = sum(one.pages for one in minutes) + 2
+    page_bytes = (sum(one.pages for one in minutes) + 2) * PAGE_BYTES
     assert [one.seconds for one in minutes] == [pytest.approx(60.5, abs=1.5)] * 5
-    assert pages * PAGE_BYTES / heard["notified_bytes"] >= 0.95
+    assert page_bytes / heard["notified_bytes"] >= 0.95
     link_s = heard["busy_s"] + heard["requests"] * 2 * latency
-    assert link_s <= 100, (link_s, heard)
+    print(
+        f"{listed.pages * PAGE_BYTES / 508 * 3.6e-3:.1f} MB an hour: {link_s:.1f} s, of them {page_bytes / rate:.1f} s pages, {heard}"
+    )
+    assert link_s <= most_s, (link_s, heard)
+    assert link_s <= 1.13 * page_bytes / rate, (link_s, page_bytes, heard)
     assert took_s <= link_s + 3 * unlimited_s + 5, (took_s, link_s, unlimited_s)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mtu", [0, 517])
-def test_half_an_hour_of_speech_is_bit_identical(rig: Rig, pairing: Paired, tmp_path: Path, mtu: int) -> None:
+def test_half_an_hour_of_speech_is_bit_identical(
+    rig: Rig, alone: None, pairing: Paired, tmp_path: Path, mtu: int
+) -> None:
     """At the largest MTU and at 23; there a part of it."""
     rig.order("mtu", computer=0, mtu=mtu)
     seconds = 1800 if mtu else 120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -95,6 +96,13 @@ def test_two_of_one_name_are_told_apart_by_their_keys(two: list[Device], store: 
     store.put(replace(store.get(two[1].public), name="Kitchen"))
     with pytest.raises(UsageError, match="could be 2"):
         connect(store, which="Kitchen")
+    with pytest.raises(UsageError) as caught:
+        connect(store, timeout=0.5)
+    keys = [record.short_key[:6] for record in store.active()]
+    said = sentence(caught.value)
+    assert all(f"Kitchen, key {key} (at " in said for key in keys) and "start of its key" in said
+    link, _ = connect(store, which=keys[0], timeout=0.5)
+    link.close()
 
 
 def test_not_paired(start: Callable[..., Device], store: DeviceStore) -> None:
@@ -121,6 +129,34 @@ def test_a_port_that_cannot_be_opened(platform: str, failure: OSError, monkeypat
         assert isinstance(caught.value, DeviceBusyError) and "in use" in said
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="groups of Linux")
+def test_the_group_that_may_open_a_port_is_named(tmp_path: Path) -> None:
+    """dialout on Debian, uucp on Arch: the one that the port belongs to."""
+    import grp
+
+    port = tmp_path / "ttyACM0"
+    port.touch()
+    other = next(group for group in grp.getgrall() if group.gr_gid not in (0, os.getgid()))
+    try:
+        os.chown(port, -1, other.gr_gid)
+    except PermissionError:
+        pytest.skip("only root gives files away")
+    assert transport._group(str(port)) == other.gr_name
+    assert transport._group(str(tmp_path / "nothing")) == "dialout"
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+def test_a_port_that_nobody_answers_at_is_told(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    try:
+        with pytest.raises(NoDeviceError) as caught:
+            connect(DeviceStore(tmp_path), os.ttyname(slave), timeout=0.05)
+        assert "Nothing that speaks like a recorder" in sentence(caught.value) and "install" in caught.value.hint
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
 def test_a_port_that_another_program_holds(tmp_path: Path) -> None:
     master, slave = os.openpty()
@@ -128,7 +164,9 @@ def test_a_port_that_another_program_holds(tmp_path: Path) -> None:
     held = transport.SerialTransport(name)
     try:
         done = run(tmp_path, "status", "--port", name)
-        assert done.returncode == 11 and "in use by another program" in done.stderr and "Close it" in done.stderr
+        assert (
+            done.returncode == 11 and "in use by another program" in done.stderr and "Close that program" in done.stderr
+        )
     finally:
         held.close()
         os.close(master)

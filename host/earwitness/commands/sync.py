@@ -14,6 +14,7 @@ from earwitness.commands._shared import owner_if_at_hand
 from earwitness.console import console
 from earwitness.errors import DeviceBusyError, EarwitnessError, KeyMissingError, NoDeviceError, UsageError
 from earwitness.library import Library
+from earwitness.link.messages import MOST_MARKS
 from earwitness.plain import counted
 from earwitness.progress import Progress
 
@@ -158,6 +159,7 @@ def _find(via: str, which: str | None, port: str | None, place: Near | None) -> 
         from earwitness.link.near import connect_near
 
         if place is None:
+            console.say("Looking for a recorder in range.")
             return connect_near(DeviceStore(), which=which)
         return connect_near(DeviceStore(), which=which, places=[place], ask_s=_ASK_S)
     from earwitness.link.connect import connect
@@ -275,6 +277,12 @@ def _tell(library: Library, report: link.SyncReport) -> None:
             else f"{freed.seq}  freed on the recorder"
         )
     lines += [_in_words(minute) for minute in report.minutes]
+    marks = [minute.seq for minute in report.minutes]
+    lines += [
+        f"{seq}  marks after its first {MOST_MARKS} come with the whole recording"
+        for seq in sorted(set(marks))
+        if marks.count(seq) >= MOST_MARKS
+    ]
     present = sum(item.outcome == "present" for item in report.items)
     if not lines and not report.whole:
         console.say("Nothing new is marked. Whole recordings come over the cable, or with --all.")

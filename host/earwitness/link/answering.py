@@ -12,6 +12,7 @@ from earwitness.errors import EarwitnessError, KeyMissingError, NoDeviceError, U
 from earwitness.link.client import DeniedError, Recorder
 from earwitness.link.transport import Transport
 
+_KEY_DIGITS: Final = 6
 _LEAST_S: Final = 8.0  # for each, however many there are: less would not do for one that is there
 
 
@@ -66,10 +67,7 @@ def the_one(
             except EarwitnessError as error:
                 failure = failure or error
         if len(found) > 1:
-            at = " and ".join(
-                f"{record.name} (at {recorder.name})" if way.has_ports else record.name for recorder, record in found
-            )
-            raise UsageError(f"More than one of your recorders is {way.there}: {at}.", "Name one with --recorder.")
+            raise _several(found, way)
     except BaseException:
         for recorder, _ in found:
             recorder.close()
@@ -84,6 +82,17 @@ def the_one(
             way.bring,
         )
     raise failure
+
+
+def _several(found: Sequence[tuple[Recorder, DeviceRecord]], way: Way) -> UsageError:
+    names = [record.name for _, record in found]
+    words = []
+    for recorder, record in found:
+        which = f", key {record.short_key[:_KEY_DIGITS]}" if names.count(record.name) > 1 else ""
+        at = f" (at {recorder.name})" if way.has_ports else ""
+        words.append(f"{record.name}{which}{at}")
+    hint = "Name one with --recorder, by its name or the start of its key."
+    return UsageError(f"More than one of your recorders is {way.there}: {'; '.join(words)}.", hint)
 
 
 def named(store: DeviceStore, text: str) -> DeviceRecord:

@@ -12,7 +12,7 @@ from earwitness.link.client import ButtonError, DeniedError, Recorder
 from earwitness.link.conversation import TIMEOUT_S, TRIES
 from earwitness.link.transport import Port, Transport, discover, open_port
 
-PLUG_IN: Final = "Plug it in with a cable that carries data, or name its port with --port."
+PLUG_IN: Final = "Plug it in with a cable that carries data (many only charge), or name its port with --port."
 _ASK_TIMEOUTS: Final = 30  # a minute for all ports, whatever answers there
 _WAY: Final = Way("plugged in", "Plug in the one that you want.", has_ports=True)
 

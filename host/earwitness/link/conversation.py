@@ -157,7 +157,8 @@ class Conversation:
                 if frame.kind == messages.REFUSED:
                     raise _refusal(frame.payload)
         raise LinkLostError(
-            f"Nothing that speaks like a recorder answers at {self.name}.", "Unplug it, plug it in again, and retry."
+            f"Nothing that speaks like a recorder answers at {self.name}.",
+            "Unplug it, plug it in again, and try again. A board that is new gets its firmware by 'earwitness install'.",
         )
 
     def _send(self, command: int, payload: bytes) -> int:

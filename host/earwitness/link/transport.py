@@ -9,6 +9,7 @@ import select
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ PORT_VARIABLE: Final = "EARWITNESS_PORT"
 _USB_IDS: Final = frozenset({(0x2E8A, 0x0005)})  # Raspberry Pi Pico running MicroPython, its USB descriptor
 _WRITE_TIMEOUT_S: Final = 5.0
 _READ_BYTES: Final = 65536
+_GROUP: Final = "dialout"
+_CLOSE: Final = "Close that program, perhaps a serial monitor or another earwitness, and try again."
 
 
 class Transport(Protocol):
@@ -113,20 +116,29 @@ class SerialTransport:
             self._port.close()
 
 
+def _group(name: str) -> str:
+    """Who may open a port on this Linux: dialout on most, uucp on some."""
+    try:
+        found = Path(name).group()
+    except (OSError, KeyError):
+        found = "root"
+    return _GROUP if found == "root" else found
+
+
 def _open_error(name: str, error: Exception) -> NoDeviceError | DeviceBusyError:
     code = getattr(error, "errno", None)
     text = str(error)
     if code == errno.EACCES or isinstance(error, PermissionError) or "PermissionError" in text:
         if sys.platform == "win32":
-            return DeviceBusyError(f"{name} is in use by another program.", "Close it and try again.")
+            return DeviceBusyError(f"{name} is in use by another program.", _CLOSE)
         hint = "Close other programs that use it."
         if sys.platform.startswith("linux"):
-            hint = "Add yourself to the group that owns it (sudo usermod -a -G dialout $USER), then log in again."
+            hint = f"Join the group that may (sudo usermod -a -G {_group(name)} $USER), then log out and in again."
         return NoDeviceError(f"You may not open {name}.", hint)
     if code in (errno.EBUSY, errno.EAGAIN) or "lock" in text:
-        return DeviceBusyError(f"{name} is in use by another program.", "Close it and try again.")
+        return DeviceBusyError(f"{name} is in use by another program.", _CLOSE)
     return NoDeviceError(
-        f"There is no recorder at {name}.", "Plug it in and slide it off; 'earwitness devices' shows what is there."
+        f"There is no recorder at {name}.", "Plug it in; 'earwitness devices' shows the ports where one may be."
     )
 
 
