@@ -17,6 +17,7 @@ from earwitness.errors import KeyMissingError, NoDeviceError, UsageError
 from earwitness.link import answering, ble
 from earwitness.link.near import connect_near
 from link_device import SECRET, Device
+from tools.virtual.ble.bus import start_bus
 from tools.virtual.ble.rig import BUS_VARIABLE, Rig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,32 @@ def _elsewhere(bus: str, look: float = 3) -> str:
 
 def test_a_computer_without_bluetooths_service_is_told(rig: Rig, tmp_path: Path) -> None:
     assert _elsewhere(f"unix:path={tmp_path}/nothing") == "Bluetooth does not run on this computer."
+
+
+_OWN = """
+import asyncio, sys
+from dbus_fast.aio import MessageBus
+async def own():
+    bus = await MessageBus(bus_address=sys.argv[1]).connect()
+    await bus.request_name("org.bluez")
+    print("owned", flush=True)
+    await bus.wait_for_disconnect()
+asyncio.run(own())
+"""
+
+
+def test_a_person_who_may_not_use_bluetooth_is_told(tmp_path: Path) -> None:
+    """Bluetooth runs, and the system's policy keeps this account from it."""
+    daemon, address = start_bus(tmp_path, "closed", denied="org.bluez")
+    with subprocess.Popen([sys.executable, "-c", _OWN, address], stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None and service.stdout.readline() == "owned\n"
+        said = _elsewhere(address)
+        service.kill()
+    daemon.kill()
+    daemon.wait()
+    assert daemon.stdout is not None
+    daemon.stdout.close()
+    assert said == "You may not use Bluetooth on this computer."
 
 
 def test_nobody_in_range_is_told(rig: Rig, tmp_path: Path, mine: Device) -> None:

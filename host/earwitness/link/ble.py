@@ -105,6 +105,9 @@ def _off(error: Exception) -> BluetoothOffError:
         return BluetoothOffError("This computer has no Bluetooth adapter.", f"Plug one in. {cable}")
     if "NotReady" in text:
         return BluetoothOffError("Bluetooth is off on this computer.", f"Turn it on and try again. {cable}")
+    if "AccessDenied" in text or "NotAuthorized" in text:
+        join = "Join the group that may (sudo usermod -a -G bluetooth $USER), then log out and in again."
+        return BluetoothOffError("You may not use Bluetooth on this computer.", f"{join} {cable}")
     return BluetoothOffError(
         "Bluetooth does not run on this computer.", f"Start it (sudo systemctl start bluetooth) and try again. {cable}"
     )

@@ -18,6 +18,7 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
     <allow send_destination="*" eavesdrop="true"/>
     <allow receive_sender="*"/>
     <allow own="*"/>
+    {denied}
   </policy>
 </busconfig>
 """
@@ -27,14 +28,14 @@ class BusError(RuntimeError):
     """There is no dbus-daemon here, or it does not start."""
 
 
-def start_bus(folder: Path, name: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a dbus-daemon; returns the process and its address."""
+def start_bus(folder: Path, name: str, denied: str = "") -> tuple[subprocess.Popen[bytes], str]:
+    """Start a dbus-daemon; returns the process and its address. `denied`: the name of a service that nobody may call."""
     program = shutil.which("dbus-daemon")
     if program is None:
         raise BusError("There is no dbus-daemon on this computer: install the package 'dbus'.")
     path = folder / f"{name}.bus"
     config = folder / f"{name}.conf"
-    config.write_text(_CONFIG.format(path=path))
+    config.write_text(_CONFIG.format(path=path, denied=f'<deny send_destination="{denied}"/>' if denied else ""))
     daemon = start(
         [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"],
         stdin=subprocess.DEVNULL,
