@@ -245,8 +245,11 @@ class Device:
 
     def sign(self, text: bytes) -> bytes:
         name = b"earwitness/" + sha(self.public)[:8].hex().encode()
-        blob = sha(name, b"\n\x01", self.public)[:4] + self.key.sign(text)
+        blob = sha(name, b"\n\x01", self.public)[:4] + self.signature(text)
         return text + "\n— ".encode() + name + b" " + base64.b64encode(blob) + b"\n"
+
+    def signature(self, text: bytes) -> bytes:
+        return self.key.sign(text)
 
 
 class Recording:
@@ -292,9 +295,9 @@ class Recording:
         self.file.append(page + tag + device_tag)
         self.hashes.append(sha(b"\0", d, tag, device_tag))
 
-    def body(self, plain: bytes, *, wrong_tag: bool = False) -> None:
-        """Seal 4016 bytes as the next leaf, whatever they are."""
-        i = len(self.hashes)
+    def body(self, plain: bytes, *, wrong_tag: bool = False, number: int | None = None) -> None:
+        """Seal 4016 bytes as the next leaf, whatever they are. `number`: what the page says instead of its own."""
+        i = len(self.hashes) if number is None else number
         key, self.chain = mac(self.chain, b"page"), mac(self.chain, b"next")
         self.page_keys.append(key)
         cipher = Cipher(algorithms.AES(mac(key, b"enc")), modes.CTR(bytes(16))).encryptor()

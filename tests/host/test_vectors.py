@@ -68,13 +68,10 @@ def chain_of(*names: str) -> Chain:
 
 def said(entry: dict[str, object], owner: Owner | None) -> tuple[Verdict | None, int]:
     """The verdict, if there is one, and the exit code."""
-    if str(entry["file"]).endswith(".ewd"):
-        excerpt = verify_excerpt(VECTORS / str(entry["file"]))
-        return excerpt, excerpt.exit_code
-    beside = entry.get("beside")
+    path, beside = VECTORS / str(entry["file"]), entry.get("beside")
     chain = chain_of(*beside) if isinstance(beside, list) else None
     try:
-        verdict = verify(VECTORS / str(entry["file"]), owner, chain=chain)
+        verdict = verify_excerpt(path) if path.suffix == ".ewd" else verify(path, owner, chain=chain)
     except EarwitnessError as error:
         return None, error.exit_code
     return verdict, verdict.exit_code
@@ -117,7 +114,7 @@ def test_every_kind_of_failure_has_a_vector():
 
 
 def test_they_stay_small():
-    assert sum(path.stat().st_size for path in VECTORS.iterdir() if path.is_file()) < 2_100_000
+    assert sum(path.stat().st_size for path in VECTORS.iterdir() if path.is_file()) < 2_300_000
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["file"])

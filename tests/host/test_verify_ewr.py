@@ -270,6 +270,19 @@ def test_it_agrees_on_files_that_a_device_signed_and_should_not_have(tmp_path):
     check()
 
 
+@pytest.mark.parametrize(("listed", "code"), [(64, 0), (65, 13)])
+def test_a_checkpoint_lists_64_leaves_at_most(tmp_path, listed, code):
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.checkpoint()
+    recording.covered = -1000  # so that none comes by itself
+    for _ in range(listed - 1):
+        recording.page()
+    recording.page(events=maker.stop(recording.sample))
+    recording.checkpoint("end", p=2)
+    path = recording.write(tmp_path / "x.ewr")
+    assert by_script(path, None) == by_package(path, None) == code
+
+
 MUTE, UNMUTE = (5, 0, 0), (6, 50, 0)  # at the beginning of a page, and 50 samples on
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from host.maker import PAGE, Device, Owner, Recording
 from vectors.workshop import (
     OWNER,
     UTC_US,
+    Anybody,
     Vector,
     fields,
     flip,
@@ -146,10 +148,8 @@ def _headers() -> None:
 
     about = "number 2^32 + 1; sealed and signed over it"
     _add("header-number-high", about, "header failure", with_header(high), refused, _BAD)
-    device = Device()
-    device.public = bytes(32)
-    recording = Recording(device, [OWNER])
-    about = "a device key of small order, by which anybody can sign"
+    recording = short(device=Anybody())[0]
+    about = "a device key of small order, under which anybody can sign: every signature in it holds"
     _add("header-weak-key", about, "header failure", recording, refused, _BAD)
     recording = Recording(Device(), [OWNER, Owner(2), Owner(3), Owner(4)])
     _add("header-four-recipients", "four stanzas", "header failure", recording, refused, _BAD)
@@ -173,12 +173,13 @@ def _bodies() -> None:
         ("padding", "the last byte of the body is not zero", fields().ljust(4015, b"\0") + b"\1"),
         ("flags", "a flag", fields(flags=1)),
         ("reserved", "the last field is not zero", fields(zero=1)),
-        ("too-long", "events and audio longer than the page", fields(n_events=3000, n_audio=3000)),
+        ("too-long", "one sample more than the page has room for", fields(samples=1993, n_audio=3986) + bytes(3984)),
         ("pcm-length", "3 samples in 4 bytes", fields(samples=3, n_audio=4)),
-        ("codec", "codec 9", fields(codec=9)),
+        ("codec", "codec 9, on what would be good as codec 1", fields(0, 20, 0, len(frame), codec=9) + frame),
         ("flac-number", "its frame numbered one sample on", fields(0, 20, 0, len(frame), codec=1) + frame),
         ("flac-empty", "codec 1 and no sample", fields(n_audio=len(frame), codec=1) + frame),
         ("meta", "a META with two texts of three", fields(n_events=len(meta)) + meta),
+        ("event-byte", "one byte of events", fields(n_events=1) + b"\1"),
         ("event-short", "an event whose length is under 8", fields(n_events=2) + b"\1\1"),
         ("event-fields", "a MARK without its fields", fields(n_events=10) + maker.event(1, 0)),
         ("event-end", "an event that runs past event_bytes", fields(n_events=10) + b"\xc8\x20" + bytes(40)),
@@ -188,6 +189,10 @@ def _bodies() -> None:
     for name, about, first in (("on", "one sample too far on, none said to be lost", 501), ("back", "one twice", 499)):
         recording = sealed_body(fields(first), second=True)
         _add(f"body-jumps-{name}", f"sealed and signed: {about}", "body failure", recording, bad, (13, 0))
+    many = (1 << 32) - 500
+    recording = sealed_body(fields(500 + many, 1, 0, 2, lost=many), second=True)
+    about = "sealed and signed: one sample more than 2^32, nearly all of them lost"
+    _add("body-count-high", about, "body failure", recording, bad, (13, 0))
     recording = Recording(Device(), [OWNER])
     recording.sound(maker.tone(30), lost_before=10)
     recording.checkpoint("end")
@@ -211,9 +216,16 @@ def _leaves() -> None:
     recording = short()[0]
     recording.file.append(recording.file[2])
     _add("leaf-behind-the-end", "leaf 1 again, behind the final note", "tree failure", recording, bad, _BAD)
+    recording = short()[0]
+    recording.page()
+    _add("leaf-added-behind-the-end", "a leaf more, behind the final note", "tree failure", recording, bad, _BAD)
     recording = least()[0]
     recording.file.insert(3, recording.file[0])
     _add("header-doubled", "the header again among the pages", "tree failure", recording, bad, _BAD)
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.file.append(recording.file[0])
+    about = "the header again, behind the last checkpoint of an unfinished recording"
+    _add("header-doubled-last", about, "tree failure", recording, ("not intact", "unfinished"), _BAD)
     recording = short()[0]
     del recording.file[2]
     _add("cut-short-inside", "leaf 1 taken out", "cut short", recording, ("damaged", "cut short"), _BAD)
@@ -231,6 +243,20 @@ def _checkpoints() -> None:
         "the last leaf taken out, and one bit of the final checkpoint: its note holds, for more leaves than are here"
     )
     _add("checkpoint-of-others", about, "tree failure", recording, ("damaged", "unfinished"), _BAD)
+    recording = Recording(Device(), [OWNER])
+    del recording.file[1]
+    recording.covered = 0
+    recording.page()
+    recording.checkpoint()
+    recording.finish()
+    about = "checkpoint 0 covers the header and leaf 1, and is signed so"
+    _add("checkpoint-0-of-two", about, "tree failure", recording, ("damaged", "not complete"), _BAD)
+    recording = Recording(Device(), [OWNER])
+    del recording.file[1]
+    recording.covered = 0
+    recording.checkpoint("recovered", seen=0)
+    about = "checkpoint 0 says that the recording is over, and is signed so"
+    _add("checkpoint-0-final", about, "tree failure", recording, ("damaged", "recovered"), _BAD)
     recording = middle()[0]
     del recording.file[3]
     _add("checkpoint-removed", "the running checkpoint taken out", "tree failure", recording, bad, _BAD)
@@ -286,6 +312,7 @@ def _signatures() -> None:
     add("number", "another recording's number, and signed so", resigned("seq 1\n", "seq 2\n"))
     add("prev", "another recording before it, and signed so", resigned("prev AAAA", "prev BAAA"))
     add("count", "covers one leaf more than the page says", resigned("\n1\n", "\n2\n"))
+    add("root", "another root than that of its leaves, and signed so", note_changed(_another_root))
     add("zero", "a count with a leading zero, and signed so", resigned("\n1\n", "\n01\n"))
     add("seen", "`seen` in a running note, and signed so", resigned("AAA=\n", "AAA=\nseen 1\n"))
     add("kind", "a status where a checkpoint belongs", resigned("/checkpoint/", "/status/"))
@@ -304,6 +331,12 @@ def _in_our_name(recording: Recording, note: bytes) -> bytes:
 def _stray_bits(recording: Recording, note: bytes) -> bytes:
     lines = note.split(b"\n\n")[0].split(b"\n")
     lines[2] = lines[2][:42] + bytes([_ALPHABET[_ALPHABET.index(lines[2][42]) | 1]]) + b"="
+    return recording.device.sign(b"\n".join(lines) + b"\n")
+
+
+def _another_root(recording: Recording, note: bytes) -> bytes:
+    lines = note.split(b"\n\n")[0].split(b"\n")
+    lines[2] = base64.b64encode(bytes(32))
     return recording.device.sign(b"\n".join(lines) + b"\n")
 
 
@@ -402,8 +435,8 @@ def _excerpts() -> None:
     _add("ok-excerpt", "leaf 1 disclosed, leaf 2 withheld", "ok", good, states, (4, 4), suffix="ewd")
     bad = ("not intact", "not complete")
 
-    def add(name: str, about: str, data: bytes) -> None:
-        _add(f"excerpt-{name}", about, "excerpt failure", data, bad, (13, 13), suffix="ewd")
+    def add(name: str, about: str, data: bytes, states: tuple[str | None, str | None] = bad) -> None:
+        _add(f"excerpt-{name}", about, "excerpt failure", data, states, (13, 13), suffix="ewd")
 
     recording, _ = maker.begin(owners=[OWNER])
     recording.page()
@@ -412,11 +445,21 @@ def _excerpts() -> None:
     data += b"\1" + recording.page_keys[2] + recording.file[3]
     about = "leaf 1 withheld; leaf 2, the last, holds no STOP although the end is signed"
     _add("excerpt-stop", about, "not complete", data, ("intact", "not complete"), (4, 4), suffix="ewd")
+    at = begin.index(b"\xe2\x80\x94 earwitness/") + 60
+    unsigned = begin[:at] + bytes([begin[at] ^ 1]) + begin[at + 1 :]
+    add("signature", "one bit of the signature", unsigned + shown + hidden, (None, None))
     add("key", "one bit of the page key", begin + b"\1" + bytes([shown[1] ^ 1]) + shown[2:] + hidden)
     add(
         "page", "one bit of the disclosed page", begin + shown[:2000] + bytes([shown[2000] ^ 1]) + shown[2001:] + hidden
     )
     add("hash", "one bit of the withheld hash", begin + shown + b"\0" + bytes([hidden[1] ^ 1]) + hidden[2:])
+    add("kind", "neither disclosed nor withheld: byte 2, then the hash", begin + shown + b"\2" + hidden[1:])
+    recording = Recording(Device(), [OWNER])
+    recording.body(fields().ljust(4016, b"\0"), number=2)
+    recording.checkpoint("end")
+    data = begin[:8] + recording.file[0] + recording.file[-1]
+    data += b"\1" + recording.page_keys[1] + recording.file[2]
+    add("number", "leaf 1 is sealed and signed, and says that it is leaf 2", data)
     add("short", "the withheld hash is not there", begin + shown)
     add("behind", "one byte behind its end", good + b"\0")
 
