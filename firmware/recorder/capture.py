@@ -147,10 +147,6 @@ class Capture:
         """Less than a quarter of the ring waits: now is the time for what holds up everything, such as the collector."""
         return self._lag() < mic.RING_SAMPLES // 4
 
-    def settled(self) -> bool:
-        """Nothing of a mute or a stop is left to be sealed."""
-        return self._end < 0
-
     def abandon(self) -> None:
         """Stop at once, keep nothing: the card is gone."""
         mic.stop()

@@ -38,7 +38,7 @@ def run(ms, write=True):
         if write: take()
         clock.idle(32)
 def settle():
-    while not capture.settled():
+    while capture._end >= 0:
         capture.pump()
         take()
 """
