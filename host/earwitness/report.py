@@ -21,19 +21,11 @@ from earwitness.custody import History
 from earwitness.errors import UsageError
 from earwitness.moment import Moment
 from earwitness.stamp import Token
-from earwitness.verdict import Verdict
+from earwitness.verdict import QUESTIONS, Verdict
 
 if TYPE_CHECKING:
     from earwitness.library import Entry, Library
 
-QUESTIONS: Final = (
-    ("intact", "Is it as it was sealed?"),
-    ("complete", "Is it the whole recording?"),
-    ("continuous", "Is anything missing inside?"),
-    ("in_sequence", "Is a recording missing around it?"),
-    ("when", "When was it made?"),
-    ("by", "Which recorder made it?"),
-)
 _GAPS: Final = {
     "lost": "lost by the recorder",
     "muted": "off the record, by the owner's button",

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from earwitness.events import Event, Meta
 from earwitness.moment import Moment
 from earwitness.timeline import Gap, Mark
 
 OK, NOT_WHOLE, BAD = 0, 4, 13
+QUESTIONS: Final = (
+    ("intact", "Is it as it was sealed?"),
+    ("complete", "Is it the whole recording?"),
+    ("continuous", "Is anything missing inside?"),
+    ("in_sequence", "Is a recording missing around it?"),
+    ("when", "When was it made?"),
+    ("by", "Which recorder made it?"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values for `json.dumps`; bytes as hex."""
-        answers = {name: asdict(getattr(self, name)) for name in _ANSWERS}
+        answers = {name: asdict(getattr(self, name)) for name, _ in QUESTIONS}
         return {
             **answers,
             "opened": self.opened,
@@ -127,9 +135,6 @@ class Verdict:
             "clock_error_s": self.started_error_us / 1e6 if self.clock else None,
             "exit_code": self.exit_code,
         }
-
-
-_ANSWERS = ("intact", "complete", "continuous", "in_sequence", "when", "by")
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

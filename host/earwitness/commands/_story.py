@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from earwitness.chapters import clock, gap_title, mark_title, seconds_text
 from earwitness.console import console
+from earwitness.verdict import QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from earwitness.verdict import Verdict
-
-QUESTIONS: Final = (
-    ("intact", "Is it as it was sealed?"),
-    ("complete", "Is it the whole recording?"),
-    ("continuous", "Is anything missing inside?"),
-    ("in_sequence", "Is a recording missing around it?"),
-    ("when", "When was it made?"),
-    ("by", "Which recorder made it?"),
-)
 
 
 def answers(verdict: Verdict, *, details: bool) -> list[str]:
