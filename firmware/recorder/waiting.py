@@ -29,7 +29,7 @@ _SHAPES = {
 def turn(session: "Session") -> bool:
     """One turn; True if the recording that is primed has to start now."""
     on = switch.is_on()
-    if on or session.invited or not _may_rest(session):
+    if session.invited or not _may_rest(session):
         power.fast(True)
     was_on = session.switch_was_on
     turned_on = on and not was_on
@@ -59,6 +59,7 @@ def turn(session: "Session") -> bool:
         session.retry_ticks = clock.ticks_ms()
     if on and not session.hold_off and session.primed is not None and session.identity is not None:
         if not readiness.battery_empty():
+            power.fast(True)
             if session.nearby is not None:
                 session.nearby.close()
                 session.nearby = None
@@ -69,7 +70,7 @@ def turn(session: "Session") -> bool:
     if not session.indicator.busy():
         _near(session)
     _show(session, on)
-    if not on and _may_rest(session):
+    if _may_rest(session):
         power.rest()
     return False
 

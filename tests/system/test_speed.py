@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from earwitness.devices import DeviceStore
 from earwitness.identity import Identity
 from earwitness.pairing import open_recorder, pair
@@ -31,9 +33,10 @@ def test_it_rests_when_it_is_ready_and_is_fast_before_it_starts(paired: Paired, 
     assert found[-1][1] == "rest" and found[-1][0] < stop + 70, "and rest when nobody came by Bluetooth"
 
 
-def test_without_a_card_it_rests_between_its_tries(paired: Paired, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["0:pull 20:wait", "0:pull 1:on 20:wait"])
+def test_without_a_card_it_rests_between_its_tries(paired: Paired, tmp_path: Path, script: str) -> None:
     with paired.recorder(tmp_path, speech(1)) as recorder:
-        recorder.run("0:pull 20:wait", settle=1)
+        recorder.run(script, settle=1)
         found = speeds(recorder)
     slept = sum(b[0] - a[0] for a, b in pairwise(found) if a[1] == "rest")
     assert slept > 15
