@@ -295,13 +295,13 @@ class Recording:
         self.file.append(page + tag + device_tag)
         self.hashes.append(sha(b"\0", d, tag, device_tag))
 
-    def body(self, plain: bytes, *, wrong_tag: bool = False, number: int | None = None) -> None:
-        """Seal 4016 bytes as the next leaf, whatever they are. `number`: what the page says instead of its own."""
-        i = len(self.hashes) if number is None else number
+    def body(self, plain: bytes, *, wrong_tag: bool = False, **wrong: int) -> None:
+        """Seal 4016 bytes as the next leaf, whatever they are. `number`, `zero`: what the page says there instead."""
+        i = wrong.get("number", len(self.hashes))
         key, self.chain = mac(self.chain, b"page"), mac(self.chain, b"next")
         self.page_keys.append(key)
         cipher = Cipher(algorithms.AES(mac(key, b"enc")), modes.CTR(bytes(16))).encryptor()
-        page = struct.pack("<4sBBHI16sI", b"EWR1", 2, 1, 0, i, self.id, 0) + cipher.update(plain)
+        page = struct.pack("<4sBBHI16sI", b"EWR1", 2, 1, 0, i, self.id, wrong.get("zero", 0)) + cipher.update(plain)
         self._leaf(page, bytes(32) if wrong_tag else mac(key, b"mac"))
 
     def page(

@@ -168,14 +168,15 @@ def _bodies() -> None:
     bad = ("not intact", "not complete")
     about = "leaf 1 is signed and has a tag that the key does not give; nobody sees it without the key"
     _add("tag-wrong", about, "tag failure", recording, bad, (13, 0))
-    frame, meta = maker.verbatim(1, maker.tone(20)), maker.event(3, 0, maker.meta()[10:62] + b"\1a\1b")
+    good, frame = maker.verbatim(0, maker.tone(20)), maker.verbatim(1, maker.tone(20))
+    meta = maker.event(3, 0, maker.meta()[10:62] + b"\1a\1b")
     bodies = (
         ("padding", "the last byte of the body is not zero", fields().ljust(4015, b"\0") + b"\1"),
         ("flags", "a flag", fields(flags=1)),
         ("reserved", "the last field is not zero", fields(zero=1)),
         ("too-long", "one sample more than the page has room for", fields(samples=1993, n_audio=3986) + bytes(3984)),
         ("pcm-length", "3 samples in 4 bytes", fields(samples=3, n_audio=4)),
-        ("codec", "codec 9, on what would be good as codec 1", fields(0, 20, 0, len(frame), codec=9) + frame),
+        ("codec", "codec 9, on what would be good as codec 1", fields(0, 20, 0, len(good), codec=9) + good),
         ("flac-number", "its frame numbered one sample on", fields(0, 20, 0, len(frame), codec=1) + frame),
         ("flac-empty", "codec 1 and no sample", fields(n_audio=len(frame), codec=1) + frame),
         ("meta", "a META with two texts of three", fields(n_events=len(meta)) + meta),
@@ -207,6 +208,16 @@ def _leaves() -> None:
     recording = short()[0]
     recording.file[3] = short(device=Device(7))[0].file[3]
     _add("leaf-foreign", "leaf 2 of another device in its place", "tree failure", recording, damaged, _BAD)
+    recording = short()[0]
+    recording.file.insert(3, bytes(PAGE))
+    about = "a page of zeros between leaves 1 and 2"
+    _add("leaf-stranger-between", about, "tree failure", recording, ("damaged", "complete"), _BAD)
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.file.append(bytes(PAGE))
+    recording.page()
+    recording.checkpoint("recovered", seen=2)
+    about = "a page of zeros between leaves 1 and 2 of a recovered recording: no power cut leaves it there"
+    _add("recovered-stranger-between", about, "tree failure", recording, ("damaged", "recovered"), _BAD)
     recording = short()[0]
     recording.file[2], recording.file[3] = recording.file[3], recording.file[2]
     _add("leaf-swapped", "leaves 1 and 2 swapped", "tree failure", recording, bad, _BAD)
@@ -454,12 +465,16 @@ def _excerpts() -> None:
     )
     add("hash", "one bit of the withheld hash", begin + shown + b"\0" + bytes([hidden[1] ^ 1]) + hidden[2:])
     add("kind", "neither disclosed nor withheld: byte 2, then the hash", begin + shown + b"\2" + hidden[1:])
-    recording = Recording(Device(), [OWNER])
-    recording.body(fields().ljust(4016, b"\0"), number=2)
-    recording.checkpoint("end")
-    data = begin[:8] + recording.file[0] + recording.file[-1]
-    data += b"\1" + recording.page_keys[1] + recording.file[2]
-    add("number", "leaf 1 is sealed and signed, and says that it is leaf 2", data)
+    for name, about, wrong in (
+        ("number", "says that it is leaf 2", {"number": 2}),
+        ("zero", "is not zero at 28", {"zero": 1}),
+    ):
+        recording = Recording(Device(), [OWNER])
+        recording.body(fields().ljust(4016, b"\0"), **wrong)
+        recording.checkpoint("end")
+        data = begin[:8] + recording.file[0] + recording.file[-1]
+        data += b"\1" + recording.page_keys[1] + recording.file[2]
+        add(name, f"leaf 1 is sealed and signed, and {about}", data)
     add("short", "the withheld hash is not there", begin + shown)
     add("behind", "one byte behind its end", good + b"\0")
 
