@@ -8,20 +8,19 @@ signed for it is proved with the whole recording only.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from earwitness import events, keys, page
+from earwitness import events, page
 from earwitness.body import FLAC, Body
 from earwitness.container import find_header
 from earwitness.errors import EarwitnessError, IntegrityError, NoDeviceError
-from earwitness.link.messages import FINAL, PAGE_BYTES, Recording
-from earwitness.opening import open_page
+from earwitness.link.messages import FINAL, PAGE_BYTES, WINDOW_PAGES, Recording
+from earwitness.pages_ahead import RATE_HZ, Opener, Pages
 from earwitness.pcm import decode_pages
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from earwitness.library import Library
     from earwitness.link.client import Recorder
 
-RATE_HZ: Final = 16_000
 BEFORE_S: Final = 45.0
 AFTER_S: Final = 15.0
 _PAGE_S: Final = 0.47  # of speech, about: where nobody can open the pages
@@ -40,6 +38,8 @@ _LONGEST_PAGE_S: Final = 0.875  # 14,000 samples
 _ENOUGH_PAGES: Final = 20  # to know how long pages are here
 _MARGIN: Final = 1.1
 _STEPS: Final = 40  # ranges asked for in one direction
+_SILENT_PAGES: Final = 8  # in a row that hold no sound: there is no more behind them
+_MOST_PAGES: Final = 640  # of a minute: noise that does not shrink fills 480
 
 Progress = Callable[[int, int], None]
 
@@ -64,37 +64,6 @@ class Sound:
     first_sample: int
     mark_sample: int
     samples: npt.NDArray[np.int16]  # holes, and what was off the record, as silence
-
-
-class Pages:
-    """The pages of one recording that came ahead."""
-
-    def __init__(self, path: Path) -> None:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-        self._file: BinaryIO = os.fdopen(handle, "r+b")
-
-    def __enter__(self) -> Pages:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-
-    def get(self, number: int) -> bytes | None:
-        """Page `number` of the file, if it is here."""
-        self._file.seek(number * PAGE_BYTES)
-        data = self._file.read(PAGE_BYTES)
-        return data if page.start(data) is not None else None
-
-    def put(self, number: int, data: bytes) -> None:
-        """Keep a page."""
-        self._file.seek(number * PAGE_BYTES)
-        self._file.write(data)
-
-    def count(self) -> int:
-        """Pages that the file has room for."""
-        return self._file.seek(0, os.SEEK_END) // PAGE_BYTES
 
 
 def minutes_path(library: Library, recording_id: str) -> Path:
@@ -164,14 +133,14 @@ class _Fetcher:
         for _ in range(_STEPS):
             begin = opener.begin_s(low, mark + 2)
             missing = (begin if begin is not None else at) - max(0.0, at - BEFORE_S)
-            if missing <= 0 or low <= 1:
+            if missing <= 0 or low <= 1 or not self._goes_on(opener, range(low, high + 1)):
                 break
             end, low = low, max(1, low - self._step(opener, low, high, missing))
             self.bring(low, end)
         for _ in range(_STEPS):
             end_s = opener.end_s(high, mark)
             missing = at + AFTER_S - (end_s if end_s is not None else at)
-            if missing <= 0 or high >= last:
+            if missing <= 0 or high >= last or not self._goes_on(opener, range(high, low - 1, -1)):
                 break
             start, high = high + 1, min(last, high + self._step(opener, low, high, missing))
             self.bring(start, high + 1)
@@ -179,73 +148,20 @@ class _Fetcher:
         return Minute(seq, number, high + 1 - low, round(seconds, 2), round(at, 2), "")
 
     @staticmethod
+    def _goes_on(opener: Opener, pages: range) -> bool:
+        """Whether there may be more before the first of these pages: it is not all damage or unused space there, and no
+        minute has as many."""
+        edge = pages[:_SILENT_PAGES]
+        silent = len(edge) == _SILENT_PAGES and not any(opener.length_s(one) for one in edge)
+        return not silent and len(pages) < _MOST_PAGES
+
+    @staticmethod
     def _step(opener: Opener, low: int, high: int, missing_s: float) -> int:
         """How many pages surely hold no more than `missing_s`, by the mean of those that are here; at least one."""
         known_s = sum(opener.length_s(one) for one in range(low, high + 1))
         if high - low < _ENOUGH_PAGES or known_s <= 0:
             return max(1, int(missing_s / _LONGEST_PAGE_S))
-        return max(1, int(missing_s / (_MARGIN * known_s / (high + 1 - low))))
-
-
-class Opener:
-    """Opens pages in any order; only those whose tag is right count."""
-
-    def __init__(self, pages: Pages, identity: Identity) -> None:
-        """Raises KeyMissingError if `identity` is no recipient."""
-        header, _ = find_header(pages.get(0) or b"", pages.get(1) or b"")
-        self._header = header
-        self._key = keys.recording_key(header, identity)
-        self._pages = pages
-        self._ratchet = keys.Ratchet(self._key, header)
-        self._page_keys: dict[int, bytes] = {}
-        self._opened: dict[int, Body | None] = {}
-
-    def body(self, number: int) -> Body | None:
-        """The inside of file page `number`; None where it is not here, no sound, or its tag is wrong."""
-        if number not in self._opened:
-            data = self._pages.get(number)
-            if data is None:
-                return None
-            start = page.start(data)
-            found = None
-            if start is not None and start.kind == page.AUDIO and start.number <= number:
-                try:
-                    found = open_page(data, page.digest(data), self._page_key(start.number))
-                except EarwitnessError:
-                    found = None
-            self._opened[number] = found
-        return self._opened[number]
-
-    def _page_key(self, index: int) -> bytes:
-        while self._ratchet.index <= index:
-            at = self._ratchet.index
-            self._page_keys[at] = self._ratchet.page_key(at)
-        return self._page_keys[index]
-
-    def mark_s(self, numbers: Iterable[int]) -> float | None:
-        """The first mark in the first of these pages that has one, else where the first of them begins; seconds from the
-        recording's beginning. None if none can be opened."""
-        bodies = [body for number in numbers if (body := self.body(number)) is not None]
-        marks = (
-            events.mark(event)[1] for body in bodies for event in events.parse(body.events) if event.type == events.MARK
-        )
-        sample = next(marks, bodies[0].first_sample if bodies else None)
-        return None if sample is None else float(sample / RATE_HZ)
-
-    def begin_s(self, number: int, until: int) -> float | None:
-        """Where page `number`, or the first one with sound from there to `until`, begins in the recording; seconds."""
-        bodies = (self.body(one) for one in range(number, until + 1))
-        return next((body.first_sample / RATE_HZ for body in bodies if body is not None), None)
-
-    def end_s(self, number: int, since: int) -> float | None:
-        """Where page `number`, or the last one with sound from `since` to there, ends in the recording; seconds."""
-        bodies = (self.body(one) for one in range(number, since - 1, -1))
-        return next((body.end / RATE_HZ for body in bodies if body is not None), None)
-
-    def length_s(self, number: int) -> float:
-        """Seconds of sound in page `number`, 0 for what is no sound."""
-        body = self.body(number)
-        return body.samples / RATE_HZ if body is not None else 0.0
+        return max(1, min(WINDOW_PAGES, int(missing_s / (_MARGIN * known_s / (high + 1 - low)))))
 
 
 def fetch(

@@ -26,6 +26,7 @@ def minutes(
     """List the marked minutes that came over Bluetooth ahead of their recordings. They are checked with the recording's
     own key; that the recorder signed for them is known when all of it is here ('earwitness sync', then 'verify')."""
     from earwitness import marked_minutes
+    from earwitness.pages_ahead import RATE_HZ
 
     library = Library()
     files = marked_minutes.waiting(library)
@@ -39,8 +40,8 @@ def minutes(
     lines, data = [], []
     for file in files:
         for sound in marked_minutes.sounds(file, identity):
-            at_s = sound.mark_sample / marked_minutes.RATE_HZ
-            length_s = len(sound.samples) / marked_minutes.RATE_HZ
+            at_s = sound.mark_sample / RATE_HZ
+            length_s = len(sound.samples) / RATE_HZ
             path = _write(output, sound, force) if output is not None else None
             lines.append(
                 f"{sound.seq}  mark {sound.number} at {seconds_clock(at_s)}, {length_s:.0f} s"
@@ -51,7 +52,7 @@ def minutes(
                     "seq": sound.seq,
                     "number": sound.number,
                     "at_s": at_s,
-                    "first_s": sound.first_sample / marked_minutes.RATE_HZ,
+                    "first_s": sound.first_sample / RATE_HZ,
                     "length_s": length_s,
                     "file": None if path is None else str(path),
                 }
@@ -63,7 +64,7 @@ def _write(folder: Path, sound: Sound, force: bool) -> Path:
     import soundfile
 
     from earwitness.atomic import replacing
-    from earwitness.marked_minutes import RATE_HZ
+    from earwitness.pages_ahead import RATE_HZ
 
     path = folder / f"recording{sound.seq}-mark{sound.number}.flac"
     with replacing(path, overwrite=force) as file:
