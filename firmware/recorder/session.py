@@ -106,6 +106,8 @@ class Session:
                 self._start(self.primed)
             elif self.primed is not primed:
                 drop_idle_set()  # what made it takes the room that syncing needs
+                if self.primed is not None:
+                    from recorder import opening  # noqa: F401 - the switch does not wait for it
         talking = self.link.poll()
         self.indicator.step()
         return talking
@@ -140,12 +142,11 @@ class Session:
     # --- recording -------------------------------------------------------------------------------------------------
 
     def _start(self, primed: "Primed") -> None:
-        self.link.release()
-        drop_idle_set()  # first: what follows is imported, and needs room
         from recorder import opening
 
         events = opening.events(self)
         self.volume = self.primed = None
+        self.link.release()
         drop_idle_set()
         power.fast(False)  # before the microphone starts: its clock is made from the processor's
         self.indicator.show(indicator.RECORDING)
