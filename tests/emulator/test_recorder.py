@@ -206,20 +206,22 @@ def test_a_card_that_refuses_a_block_ends_the_recording_which_is_recovered(go_on
         assert verdict["duration_s"] >= 2
 
 
-def test_a_full_card_ends_the_recording_cleanly(go_on: Callable[[Work], Any]) -> None:
+def test_a_full_card_is_told_and_nothing_recorded_on_it(go_on: Callable[[Work], Any]) -> None:
     def work(board: Board, computer: Computer, owner: Owner, card: Path) -> dict[str, Any]:
         from emulator import primed
+        from tools.virtual.fat import make_card
 
         board.pull_card()
         board.run(3)
-        filler = card.parent / "filler"
+        full, filler = card.parent / "full.img", card.parent / "filler"
+        make_card(full, primed.CARD_BYTES)
         with filler.open("wb") as file:
             file.truncate(primed.CARD_BYTES - (4 << 20))
         done = subprocess.run(
-            ["mcopy", "-o", "-i", str(card), str(filler), "::FILLER.BIN"], check=False, capture_output=True
+            ["mcopy", "-o", "-i", str(full), str(filler), "::FILLER.BIN"], check=False, capture_output=True
         )
         assert done.returncode == 0, done.stderr
-        board.insert_card(card)
+        board.insert_card(full)
         board.person.switch(True)
         inserted = board.seconds
         board.run(15)
