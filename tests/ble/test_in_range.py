@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from earwitness.commands._near import watch_near
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import KeyMissingError, NoDeviceError, UsageError
 from earwitness.link import answering, ble
@@ -206,6 +207,36 @@ def test_however_many_pretend_the_search_ends_and_says_so(
     said = caught.value.message
     assert said.startswith("8 things that call themselves recorders are in range") and "none of the" in said
     assert "close to this computer" in caught.value.hint and "cable" in caught.value.hint
+
+
+def test_watching_goes_past_those_that_pretend(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rig: Rig,
+    mine: Device,
+    micropython: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+) -> None:
+    """They are closer, and say nothing: one after the other is asked, the next time later, and it is said once."""
+    (near,) = ble.find(10)
+    _pretenders(rig, micropython, 3)
+    monkeypatch.setattr(ble, "_OTHERS_S", 1.0)
+    rig.order("signals", computer=0, signals={near.address: -90})
+    store = _store(tmp_path, (mine, SECRET))
+    asked: list[str] = []
+
+    def sync(place: ble.Near) -> None:
+        asked.append(place.address)
+        if len(asked) > 12:
+            raise KeyboardInterrupt  # they kept it from ever being asked
+        recorder, _ = connect_near(store, places=[place], answer_s=0.3, ask_s=1)
+        recorder.close()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch_near(sync)
+    assert asked[-1] == near.address and len(asked) == len(set(asked)) == 4
+    assert capsys.readouterr().err.count("What calls itself a recorder in range does not answer.") == 1
 
 
 def test_two_computers_at_once(rig: Rig, mine: Device, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ _WORDS = {
 _HOW: Final = {"usb": "USB", "ble": "Bluetooth"}
 _LOOK_S: Final = 1.0
 _AGAIN_S: Final = 300.0  # a recorder that stays plugged in is asked again so often
-_ASK_S: Final = 20.0  # one of those in range, while the others wait
+_ASK_S: Final = 10.0  # one of those in range, while the others wait
 _WAIT_S: Final = 5.0  # and sooner while it records or starts
 
 

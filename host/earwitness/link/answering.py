@@ -9,7 +9,7 @@ from typing import Final
 
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import EarwitnessError, KeyMissingError, NoDeviceError, UsageError
-from earwitness.link.client import DeniedError, Recorder
+from earwitness.link.client import DeniedError, LinkLostError, Recorder
 from earwitness.link.transport import Transport
 
 _KEY_DIGITS: Final = 6
@@ -30,6 +30,9 @@ class Way:
 
     there: str  # "plugged in"
     bring: str  # what to do so that another one answers
+    silent: tuple[str, str] | None = (
+        None  # of what answers nothing: what is said, if not what a cable wants, and what to do
+    )
     has_ports: bool = False
 
 
@@ -137,6 +140,11 @@ def _open(
             "If it is new, pair it over the cable: 'earwitness pair'. If it belongs to another computer, use that one or"
             " read its card.",
         )
+    except LinkLostError as error:
+        recorder.close()
+        if way.silent is None:
+            raise
+        raise LinkLostError(*way.silent) from error
     except BaseException:
         recorder.close()
         raise

@@ -193,4 +193,6 @@ class Conversation:
             while (found := self._receive(request, deadline)) is not None:
                 if found[0] == command | messages.ANSWER:
                     return found[1]
-        raise LinkLostError("The recorder stopped answering.", "Check the cable; running the same again resumes.")
+        raise LinkLostError(
+            "The recorder stopped answering.", "Check the cable, or stay near; running the same again resumes."
+        )

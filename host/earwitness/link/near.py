@@ -16,10 +16,10 @@ from earwitness.link.transport import Transport
 LOOK_S: Final = 10.0
 ANSWER_S: Final = 6.0  # a page at the smallest MTU takes more than a second
 ASK_S: Final = 45.0  # all that call themselves recorders: anybody can, by the hundred
-_WAY: Final = Way(
-    "in range",
-    "Press the button of the one that you want, hold it close to this computer, and try again. Or use the cable.",
+_BRING: Final = (
+    "Press the button of the one that you want, hold it close to this computer, and try again. Or use the cable."
 )
+_WAY: Final = Way("in range", _BRING, silent=("What calls itself a recorder in range does not answer.", _BRING))
 
 
 def connect_near(
