@@ -158,6 +158,24 @@ def test_a_port_that_nobody_answers_at_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+def test_of_several_reasons_the_telling_one_is_told(
+    start: Callable[..., Device], store: DeviceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board that says nothing, and a recorder that belongs to somebody else."""
+    device = start(link_secret=SECRET.hex())
+    master, slave = os.openpty()
+    try:
+        places = [Port(os.ttyname(slave), ""), Port(device.url, "")]
+        for order in (places, places[::-1]):
+            monkeypatch.setattr(connecting, "discover", lambda order=order: order)
+            with pytest.raises(KeyMissingError, match="is not paired with this computer"):
+                connect(store, timeout=0.2)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
 def test_a_port_that_another_program_holds(tmp_path: Path) -> None:
     master, slave = os.openpty()
     name = os.ttyname(slave)

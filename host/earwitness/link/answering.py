@@ -68,7 +68,8 @@ def the_one(
                 found.append(_open(place, records, which, way, share, timeout, tries))
                 end = min(end, time.monotonic() + _LEAST_S)  # another of ours would be as easy to find
             except EarwitnessError as error:
-                failure = failure or error
+                if failure is None or isinstance(failure, LinkLostError):  # silence tells least
+                    failure = error
         if len(found) > 1:
             raise _several(found, way)
     except BaseException:
