@@ -6,6 +6,8 @@ On a real MicroPython image it is tried in tests/emulator/test_install.py.
 from __future__ import annotations
 
 import contextlib
+import errno
+import importlib
 import os
 import pty
 import struct
@@ -17,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +28,8 @@ from earwitness.errors import EarwitnessError, NoDeviceError
 from earwitness.install import board, drivers, image, mpy
 from earwitness.install.board import Board, BoardError
 from earwitness.install.compact import compact
+
+command = importlib.import_module("earwitness.commands.install")
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +215,30 @@ def test_a_board_without_micropython_is_sent_for_it(
     assert "no MicroPython yet" in said and "RPI-RP2" in said and ".uf2" in said
 
 
+@pytest.mark.usefixtures("nothing_plugged_in")
+def test_a_port_that_is_not_there_is_said_before_anything_is_compiled(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(image, "build", lambda *_: pytest.fail("compiled"))
+    assert main(["install", "--without-chips", "--port", str(tmp_path / "ttyACM9")]) == 10
+    said = capsys.readouterr().err
+    assert "ttyACM9" in said and "Plug it in" in said
+
+
+@pytest.mark.usefixtures("nothing_plugged_in")
+def test_a_port_that_one_may_not_open_is_said_with_the_way_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise serial.SerialException(errno.EACCES, "could not open port: Permission denied")
+
+    monkeypatch.setattr(serial, "Serial", denied)
+    monkeypatch.setattr("earwitness.link.transport.sys.platform", "linux")
+    assert main(["install", "--without-chips", "--port", "/dev/ttyACM0"]) == 10
+    said = capsys.readouterr().err
+    assert "You may not open /dev/ttyACM0" in said and "usermod -a -G dialout" in said
+
+
 @pytest.fixture
 def silent_port() -> Iterator[str]:
     """A serial port at whose other end nobody says anything."""
@@ -337,6 +366,82 @@ def test_a_board_that_drips_is_told_so(prompt: Callable[..., str], monkeypatch: 
         found.check()
 
 
+@pytest.mark.usefixtures("nothing_plugged_in")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            "['Raspberry Pi Pico W with RP2040', (1, 27, 0, ''), 4870]",
+            ("1.27.0", "too old", "1.28 is needed", "BOOTSEL"),
+        ),
+        (
+            "['Raspberry Pi Pico with RP2040', (1, 28, 0, ''), 4870]",
+            ("Raspberry Pi Pico with RP2040", "a Raspberry Pi Pico W"),
+        ),
+        ("['Raspberry Pi Pico W with RP2040', (1, 29, 0, ''), 4871]", ("does not run the code", "BOOTSEL")),
+    ],
+)
+def test_a_board_that_will_not_do_is_told_what_it_needs(
+    prompt: Callable[..., str],
+    firmware: image.Firmware,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(image, "build", lambda *_: firmware)
+    port = prompt(lambda code: answer.encode() + b"\r\n\x04" if "implementation" in code else b"\x04")
+    assert main(["install", "--without-chips", "--port", port]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.usefixtures("nothing_plugged_in")
+def test_files_of_something_else_are_not_lost_unawares(
+    prompt: Callable[..., str],
+    firmware: image.Firmware,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(image, "build", lambda *_: firmware)
+    asked: list[str] = []
+
+    def says(code: str) -> bytes:
+        asked.append(code)
+        if "implementation" in code:
+            return b"['Raspberry Pi Pico W with RP2040', (1, 28, 0, ''), 4870]\r\n\x04"
+        return b"['main.py', 'weather\\x1b[2J.csv']\r\n\x04" if "listdir" in code else b"\x04"
+
+    assert main(["install", "--without-chips", "--port", prompt(says)]) == 1
+    said = capsys.readouterr().err
+    assert "main.py, weather" in said and "--erase" in said and "\x1b" not in said
+    assert not any("open(" in code or "reserve" in code for code in asked)
+
+
+def test_a_recorder_that_was_not_awake_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not answer as a board does is not called foreign before it had a second chance to be a recorder."""
+    boards = iter([NoDeviceError("neither"), "the board"])
+    recorders = iter([False, True])
+
+    def found(_port: str) -> object:
+        made = next(boards)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    monkeypatch.setattr(board, "Board", found)
+    monkeypatch.setattr(command, "_leave_recorder", lambda _: next(recorders))
+    assert command._at_prompt("port") == "the board"
+
+
+def test_a_recorder_that_does_not_come_up_is_told(silent_port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_FIRST_START_S", 0.1)
+    monkeypatch.setattr(command, "_RESTART_S", 0.1)
+    with pytest.raises(NoDeviceError, match="does not answer") as caught:
+        command._wait_for_recorder(silent_port)
+    assert "flickers" in caught.value.hint
+
+
 def test_letters_that_are_none_reach_no_terminal(prompt: Callable[..., str]) -> None:
     said = b"['\\x1b[31mPico W', (1, 2, 0), 4870]\r\n\x04"
     with (
@@ -349,4 +454,4 @@ def test_letters_that_are_none_reach_no_terminal(prompt: Callable[..., str]) -> 
 
 def test_a_list_of_files_that_is_none_is_told(prompt: Callable[..., str]) -> None:
     with Board(prompt(lambda code: b"7\r\n\x04")) as found, pytest.raises(BoardError, match="list its files"):
-        found.has("reserved")
+        found.names()

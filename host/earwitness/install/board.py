@@ -114,8 +114,9 @@ class Board:
             self.close()
             raise NoDeviceError(
                 f"What is plugged in at {port} does not answer: neither a recorder nor MicroPython.",
-                f"Unplug it. Hold its BOOTSEL button down while plugging it in again, copy the Pico W's file from {DOWNLOAD} "
-                "onto the drive that appears, then run this again.",
+                "If that is something else, name the board's port with --port. Else unplug it, hold its BOOTSEL button down while "
+                f"plugging it in again, copy the Pico W's newest .uf2 file from {DOWNLOAD} onto the drive that appears, and run "
+                "this again.",
             ) from None
 
     def __enter__(self) -> Self:
@@ -176,16 +177,16 @@ class Board:
             progress(min(start + _CHUNK_BYTES, len(data)))
         self.run("_f.close()", what)
 
-    def has(self, name: str) -> bool:
-        """There is such a file or folder at the top."""
+    def names(self) -> list[str]:
+        """Files and folders at the top."""
         found = self.ask("__import__('os').listdir('/')", "list its files")
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
             raise BoardError("The board could not list its files: it answered something else.")
-        return name in found
+        return found
 
     def hash(self, path: str) -> bytes | None:
         """SHA-256 of a file as the board reads it, None where there is none."""
-        if not self.has(path.strip("/")):
+        if path.strip("/") not in self.names():
             return None
         with _told(f"read {path}"):
             self._port.begin(_HASH_S)

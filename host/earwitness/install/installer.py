@@ -13,12 +13,15 @@ from hashlib import sha256
 
 from earwitness.install.board import Board, BoardError
 from earwitness.install.image import Firmware
+from earwitness.plain import one_line
 
 IMAGE = "/earwitness.img"
 HASH_BYTES = 32
 _NEW = ".new"
 _RESERVED = "reserved"  # the mark that reserve.py leaves
+_OF_RESERVING = "reserve"  # its module, its folders
 _FORMAT_S = 120.0
+_SHOWN = 100  # letters
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,21 @@ class Installed:
     written: tuple[str, ...]
 
 
-def install(board: Board, firmware: Firmware, progress: Callable[[int], None]) -> Installed:
-    """Bring `board` to `firmware`. `progress` gets bytes done of `total_bytes`. Raises BoardError, NoDeviceError."""
+def install(board: Board, firmware: Firmware, progress: Callable[[int], None], *, erase: bool = False) -> Installed:
+    """Bring `board` to `firmware`. `progress` gets bytes done of `total_bytes`. Raises BoardError, NoDeviceError.
+
+    `erase`: files that are not a recorder's may go.
+    """
     named = board.check()
     files = {IMAGE: firmware.image, **{f"/{name}": data for name, data in firmware.files.items()}}
-    if not board.has(_RESERVED):
+    there = board.names()
+    if _RESERVED not in there:
+        others = sorted(name for name in there if not name.startswith(_OF_RESERVING))
+        if others and not erase:
+            raise BoardError(
+                f"The board holds files of something else: {one_line(', '.join(others))[:_SHOWN]}.",
+                "They would be lost. Name another port with --port, or say --erase if they may go.",
+            )
         _reserve(board, firmware.reserve)
     written = []
     done = 0
