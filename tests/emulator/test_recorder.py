@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,8 +216,10 @@ def test_a_full_card_is_told_and_nothing_recorded_on_it(go_on: Callable[[Work], 
         board.run(3)
         full, filler = card.parent / "full.img", card.parent / "filler"
         make_card(full, primed.CARD_BYTES)
+        listing = subprocess.run(["mdir", "-i", str(full), "::"], check=True, capture_output=True, text=True).stdout
+        (free,) = re.findall(r"([\d ]+) bytes free", listing)
         with filler.open("wb") as file:
-            file.truncate(primed.CARD_BYTES - (4 << 20))
+            file.truncate(int(free.replace(" ", "")) - (900 << 10))  # less than a recording begins with
         done = subprocess.run(
             ["mcopy", "-o", "-i", str(full), str(filler), "::FILLER.BIN"], check=False, capture_output=True
         )
