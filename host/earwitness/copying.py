@@ -22,7 +22,7 @@ from earwitness.freeing import note_freed
 from earwitness.intake import take
 from earwitness.item import DAMAGED, FAILED, GONE, NEW, PRESENT, SKIPPED, UNOPENED, Item, Progress
 from earwitness.link.messages import ELSEWHERE, FREED, LOST, OPEN, PAGE_BYTES, STATES, Recording
-from earwitness.part import Part, part_path
+from earwitness.part import OtherFileError, Part, part_path
 from earwitness.settled import Settled
 from earwitness.source import Source
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from earwitness.verify import Verdict
 
 _TELL_EVERY_PAGES: Final = 16
+_MOST_FAILED: Final = 50  # in a row: a recorder that lists thousands and gives none must not take a day
 _GONE_WORDS: Final = {
     FREED: "freed on the recorder",
     LOST: "lost with its card: the recorder signed that it is gone",
@@ -57,7 +58,8 @@ def take_all(
     known: dict[str, list[Entry]] = {}
     for entry in library.entries():
         known.setdefault(entry.recording_id, []).append(entry)
-    items = []
+    items: list[Item] = []
+    failed = 0  # in a row
     settled = Settled()
     for recording in source.recordings():
         name = recording.recording_id.hex()
@@ -79,10 +81,14 @@ def take_all(
         elif gone or recording.state == OPEN or recording.state not in STATES:
             why = "still being recorded" if recording.state == OPEN else "in a state that this program does not know"
             items.append(Item(recording.seq, name, GONE if gone else SKIPPED, reason=gone or why))
+        elif failed >= _MOST_FAILED and not source.to_the_end:
+            items.append(Item(recording.seq, name, FAILED, reason=f"not tried: the {failed} before it were not copied"))
         else:
+            failed += 1
             try:
                 item, entry = _take(source, recording, library, pinned, identity, progress, settled)
                 items.append(item)
+                failed = 0
                 if time_now:
                     library.compared(entry, time_now)
             except NoDeviceError:
@@ -119,7 +125,11 @@ def _take(
     settled: Settled,
 ) -> tuple[Item, Entry]:
     part = part_path(library, recording)
-    resumed = _copy(source, recording, part, progress)
+    try:
+        resumed = _copy(source, recording, part, progress)
+    except OtherFileError:
+        part.unlink(missing_ok=True)
+        raise
     verdict, outcome = _check(part, recording, pinned, identity, progress)
     if outcome == DAMAGED and resumed:
         # What an earlier run left may be what is wrong (a computer that lost power): all of it once more.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from earwitness.library import Entry, Library
     from earwitness.link.client import Recorder
     from earwitness.verify import Verdict
+
+_ENDS_S: Final = 120.0  # for all final notes: hundreds take a minute over Bluetooth
 
 
 @dataclass(frozen=True)
@@ -171,11 +174,12 @@ def vouched(verdict: Verdict, recording: Recording) -> bytes:
 def keep_ends(recorder: Recorder, record: DeviceRecord, listed: Sequence[Recording], folder: Path) -> None:
     """Keep the signed final notes of what is not on the card any more, so that the chain of recordings stays provable.
 
-    Each goes to `<recorder>-<seq>.note` in `folder`, checked.
+    Each goes to `<recorder>-<seq>.note` in `folder`, checked. What takes too long is left to the next time.
     """
+    end = time.monotonic() + _ENDS_S
     for recording in listed:
         place = folder / f"{short_key(record.public)}-{recording.seq:06d}.note"
-        if recording.state not in (FREED, LOST) or place.exists():
+        if recording.state not in (FREED, LOST) or place.exists() or time.monotonic() > end:
             continue
         try:
             note = recorder.final_note(recording.seq)

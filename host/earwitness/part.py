@@ -21,6 +21,10 @@ _CHECKPOINT: Final = _OURS[2]
 _HEAD_BYTES: Final = 28
 
 
+class OtherFileError(FormatError):
+    """The file holds another recording than the one that was listed, or none that could ever be taken in."""
+
+
 def part_path(library: Library, recording: Recording) -> Path:
     """The unfinished copy of a recording, hidden, beside where it will be."""
     return library.root / f".{recording.recording_id.hex()}.part"
@@ -90,11 +94,11 @@ class Part:
     def _check_id(self) -> None:
         header = self._header()
         if header is None and not (self._is_ours(0) or self._is_ours(1)):
-            raise FormatError(
+            raise OtherFileError(
                 f"Recording {self._recording.seq} cannot be read: neither its beginning nor the copy of it holds."
             )
         found = header.recording_id if header else self._recording.recording_id
         if found != self._recording.recording_id:
-            raise FormatError(
+            raise OtherFileError(
                 f"Recording {self._recording.seq} is not the one that was listed: its file holds another."
             )

@@ -269,6 +269,18 @@ def test_without_header_and_copy_nothing_is_taken_in(library: Library) -> None:
     assert shelf.read_pages == 2, "the rest is of no use, and may be a million pages that a broken recorder tells of"
 
 
+def test_a_recorder_that_lists_thousands_and_gives_none_is_given_up(library: Library) -> None:
+    class Boaster(Shelf):
+        def recordings(self) -> list[Recording]:
+            return [Recording(seq, seq.to_bytes(16, "big"), 3, FINAL) for seq in range(1, 3001)]
+
+    shelf = Boaster(GOOD, bad=(0, 1))
+    items = take_all(shelf, library, pinned={KEY}, identity=OWNER)
+    assert [item.outcome for item in items] == [FAILED] * 3000 and shelf.read_pages == 100
+    assert items[-1].reason == "not tried: the 50 before it were not copied"
+    assert not list(library.root.glob("*.ewr")) and not list(library.root.glob(".*.part"))
+
+
 @pytest.mark.parametrize("state", [0, 6, 77, 127])
 def test_what_is_in_a_state_of_a_later_version_is_left_alone(library: Library, state: int) -> None:
     shelf = Shelf(GOOD, state=state)

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sealed_recording
+from earwitness import freeing
+from earwitness.devices import DeviceRecord
 from earwitness.errors import EarwitnessError
 from earwitness.link import frames, messages
 from earwitness.link.channel import Channel
@@ -370,3 +372,16 @@ def test_a_list_that_does_not_hold_together_is_refused(answer: bytes) -> None:
         EarwitnessError, match=r"The recorder's list (does not hold together|names a recording twice)\."
     ):
         _drawn(lambda command, request: [(0, messages.LIST | messages.ANSWER, answer)]).list()
+
+
+def test_final_notes_that_come_too_slowly_are_left_to_the_next_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Thousands that were freed, it says, and each of their notes just in time."""
+    monkeypatch.setattr(freeing, "_ENDS_S", 0.5)
+    recorder = _drawn(lambda command, request: [(0.02, messages.NOTE | messages.ANSWER, b"no note")])
+    record = DeviceRecord(sealed_recording.public_key(SEED).hex(), SECRET.hex(), "", "Mine", (), 1, "", "")
+    listed = [messages.Recording(seq, seq.to_bytes(16, "big"), 0, messages.FREED) for seq in range(1, 5001)]
+    began = time.monotonic()
+    freeing.keep_ends(recorder, record, listed, tmp_path / "ends")
+    assert time.monotonic() - began < 5
