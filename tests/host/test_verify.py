@@ -225,6 +225,17 @@ def test_a_tail_of_96_is_the_most(say):
     assert say(unfinished(97)).intact.state == "not intact"
 
 
+@pytest.mark.parametrize("tail", [1024, 1025, 1026])
+def test_a_tail_that_is_longer_than_what_is_held_is_no_less_a_failure(say, tail):
+    recording, _ = maker.begin()
+    recording.checkpoint()
+    recording.covered = -tail  # so that no checkpoint comes by itself
+    for _ in range(tail):
+        recording.page()
+    verdict = say(recording, None)
+    assert verdict.intact.state == "not intact" and (verdict.pages, verdict.unproven) == (1, tail)
+
+
 def test_a_torn_page_at_the_end_is_debris(say):
     recording = unfinished()
     flip(recording, -1, 2000)
