@@ -25,7 +25,8 @@ from earwitness.verify import verify
 __all__ = ["Audio", "Gap", "Mark"]
 
 _BATCH_PAGES = 32
-_RUNS_AHEAD = 3
+_RUNS_AHEAD = 4
+_DECODERS = 2  # decoding costs twice what opening does
 _SILENCE_SAMPLES = 1 << 16
 _HINT = "See `earwitness verify`. What cannot be proven is played or exported only if you ask for it."
 
@@ -83,10 +84,10 @@ class Audio:
                 yield part
 
     def _decoded_ahead(self, first: int, stop: int | None) -> Iterator[Samples | int]:
-        """Decoded runs, or the length of one that ends before `first`. One thread decodes while the next pages are opened."""
+        """Decoded runs, or the length of one that ends before `first`. Threads decode while the next pages are opened."""
         at = 0
         waiting: deque[Future[list[Samples]] | int] = deque()
-        with ThreadPoolExecutor(1) as worker:
+        with ThreadPoolExecutor(_DECODERS) as worker:
             for run in self._runs():
                 length = sum(map(_length, run))
                 at += length
