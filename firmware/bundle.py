@@ -118,11 +118,6 @@ _bundle = None  # type: Bundle | None
 
 # --- in place ------------------------------------------------------------------------------------------------------------
 
-try:
-    from machine import mem32
-except ImportError:  # not on the chip
-    pass
-
 _loading = []  # type: list[tuple[str, int, int, int]] # modules being imported: name, address, address of the table, its lines
 _FUNCTIONS = (type(lambda: 0), type((lambda: (yield))))
 _FUNCTION_TYPES = tuple(id(kind) for kind in _FUNCTIONS)
@@ -152,6 +147,11 @@ def _point(function: int, module: int, table: int, count: int):  # type: ignore[
         line += 4
 
 
+@micropython.viper
+def _word(address: int, number: int) -> int:
+    return int(ptr32(address)[number])
+
+
 def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
     """Point all functions among `things` and in the classes among them."""
     for thing in things:
@@ -161,9 +161,9 @@ def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
         elif kind in _FUNCTIONS:
             _point(id(thing), *where[1:])
         elif kind in _WRAPPERS:
-            for field in range(4, 16 if kind is property else 8, 4):
-                function = mem32[id(thing) + field]
-                if function & 3 == 0 and mem32[function] in _FUNCTION_TYPES:
+            for field in range(1, 4 if kind is property else 2):
+                function = int(_word(id(thing), field))
+                if function & 3 == 0 and _word(function, 0) in _FUNCTION_TYPES:
                     _point(function, *where[1:])
 
 

@@ -18,7 +18,7 @@ from recorder.hal import clock, entropy, power, switch, usb
 from recorder.indicator import Indicator
 from recorder.link.service import Link
 from recorder.running import Primed, Running
-from recorder.seal import drbg, page  # noqa: F401 - their objects live on while it records
+from recorder.seal import chacha20poly1305, drbg, page  # noqa: F401 - objects that live on; native code is never given back
 from recorder.store import identity as _identity  # noqa: F401
 from recorder.store import journal as entries
 from recorder.store import recording as _recording  # noqa: F401
