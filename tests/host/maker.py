@@ -350,7 +350,7 @@ class Recording:
         lines = [
             f"earwitness/v1/checkpoint/{name}/{self.id.hex()}",
             str(n),
-            b64(root(self.hashes[:n])),
+            b64(root(self.hashes[: int(wrong.get("root_of", n))])),  # type: ignore[call-overload]
             f"seq {wrong.get('seq', self.seq)}",
             f"state {state}",
             f"prev {b64(self.prev)}",

@@ -268,6 +268,11 @@ def _checkpoints() -> None:
     recording.checkpoint("recovered", seen=0)
     about = "checkpoint 0 says that the recording is over, and is signed so"
     _add("checkpoint-0-final", about, "tree failure", recording, ("damaged", "recovered"), _BAD)
+    recording = short()[0]
+    recording.file[-1:] = []
+    recording.checkpoint("end", n=2, p=3, root_of=3)
+    about = "a final checkpoint over fewer leaves than the one before, with the root of all of them, and signed so"
+    _add("checkpoint-p-over-n", about, "tree failure", recording, ("damaged", "unfinished"), _BAD)
     recording = middle()[0]
     del recording.file[3]
     _add("checkpoint-removed", "the running checkpoint taken out", "tree failure", recording, bad, _BAD)
