@@ -84,6 +84,7 @@ def status(
     if via == "ble":
         from earwitness.link.near import connect_near
 
+        console.say("Looking for a recorder in range.")
         recorder, record = connect_near(store, which=which)
     else:
         recorder, record = connect(store, port, which=which)
