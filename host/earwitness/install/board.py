@@ -170,6 +170,9 @@ class Board:
     def write(self, path: str, data: bytes, progress: Callable[[int], None] = lambda done: None) -> None:
         """Make a file there, whole. `progress` gets the bytes written so far."""
         what = f"write {path}"
+        # One that a computer left half-written here, perhaps still open, would hold its blocks until the new one is done.
+        self.run("try:\n _f.close()\nexcept Exception:\n pass", what)
+        self.remove(path)
         self.run(f"from binascii import a2b_base64 as _d\n_f = open({path!r}, 'wb')\n_w = _f.write", what)
         for start in range(0, len(data), _CHUNK_BYTES):
             piece = base64.b64encode(data[start : start + _CHUNK_BYTES]).decode()
@@ -198,6 +201,10 @@ class Board:
         self.run("try:\n import bundle\n _v = bundle.version()[0]\nexcept Exception:\n _v = b''", what)
         hash = self.ask("_v", what)
         return hash if isinstance(hash, bytes) else b""
+
+    def remove(self, path: str) -> None:
+        """Have no such file there."""
+        self.run(f"import os\ntry:\n os.remove({path!r})\nexcept OSError:\n pass", f"remove {path}")
 
     def rename(self, old: str, new: str) -> None:
         """Put a file in another's place, in one step."""

@@ -81,6 +81,8 @@ def _reserve(board: Board, module: bytes) -> None:
 
 def _replace(board: Board, path: str, data: bytes, progress: Callable[[int], None]) -> None:
     new = path + _NEW
+    if path == IMAGE:
+        board.remove(path)  # another that waits to be taken: there is no room for two, and what runs is not touched
     board.write(new, data, progress)
     if board.hash(new) != sha256(data).digest():
         raise BoardError(
