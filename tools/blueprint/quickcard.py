@@ -198,7 +198,7 @@ _CARD = """#set document(title: "Earwitness: quick card", date: none)
 
 #grid(columns: (1fr, 1fr), gutter: 8mm,
   [= It buzzes without being asked
-  @REFUSED@ *three, short:* it does *not* record. Look at the light. \\
+  @REFUSED@ *three, short:* it does *not* record, or hears nothing. Look at the light. \\
   #v(1pt)
   @WARN@ *two, long:* 15, 10 or 5 minutes of battery or card are left. It then stops by itself, cleanly, and nothing is lost.
 
