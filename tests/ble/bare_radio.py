@@ -9,6 +9,7 @@ import json
 import select
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -38,6 +39,7 @@ class BareRadio:
         self.room = SMALLEST - 3
         self._since_write = 0
         self.broken: list[str] = []
+        self.settle: Callable[[], None] = lambda: None  # returns when the recorder has dealt with what it was told
 
     def __enter__(self) -> Self:
         return self
@@ -63,13 +65,16 @@ class BareRadio:
             assert time.monotonic() < until, "cannot be found any more"
             self.serve(0.05)
         self.advertising = False
-        self.connected = True
-        self.begin()
-        self.tell(wire.CONNECTED, bytes(7))
-        self.serve(0.03)  # it takes a turn of its main loop to notice; what is written before is not for it
+        self.connected_event()
 
-    def begin(self) -> None:
-        """Count anew, as both do when a connection begins."""
+    def connected_event(self) -> None:
+        """A computer connects, also where one is connected. It takes a turn of the recorder's main loop to notice: what is
+        written before is not for it, and what it says before is of the connection that was."""
+        self.connected = False
+        self.tell(wire.CONNECTED, bytes(7))
+        self.settle()
+        self.serve()
+        self.connected = True
         self.stream.clear()
         self.last = self._since_write = 0
         self.room = SMALLEST - 3

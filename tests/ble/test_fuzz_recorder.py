@@ -6,7 +6,7 @@ import contextlib
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +47,27 @@ def device(tmp_path: Path, radio: BareRadio) -> Iterator[Device]:
     path = tmp_path / "recording"
     path.write_bytes(RECORDING)
     item = {"id": RECORDING[12:28].hex(), "pages": len(RECORDING) // 4096, "path": str(path), "marks": [7]}
-    made = _start(radio, tmp_path, link_secret=SECRET.hex(), recordings={"1": item}, newest=1, hash="ab" * 32)
+    how: dict[str, Any] = {"link_secret": SECRET.hex(), "recordings": {"1": item}, "newest": 1, "hash": "ab" * 32}
+    made: Device = _while_serving(radio, lambda: Device(tmp_path, ble=radio.path, **how))
+
+    def settle() -> None:
+        for _ in range(2):  # what it was told between two orders, it has dealt with
+            _while_serving(radio, lambda: made.order("heap"))
+
+    radio.settle = settle
     yield made
     made.stop()
 
 
-def _start(radio: BareRadio, folder: Path, **settings: Any) -> Device:
-    """The recorder switches its radio on before it says that it is there."""
-    made: list[Device] = []
-    thread = threading.Thread(target=lambda: made.append(Device(folder, ble=radio.path, **settings)))
+def _while_serving(radio: BareRadio, work: Callable[[], Any]) -> Any:
+    """The recorder waits for its radio now and then, also while we wait for the recorder."""
+    done: list[Any] = []
+    thread = threading.Thread(target=lambda: done.append(work()))
     thread.start()
     while thread.is_alive():
-        radio.serve(0.02)
+        radio.serve(0.005)
     thread.join()
-    return made[0]
+    return done[0]
 
 
 # What one does to it: a method of _Rough, and what goes with it.
@@ -132,10 +139,7 @@ class _Rough:
 
     def connect_again(self) -> None:
         if self.radio.connected:
-            self.radio.tell(wire.CONNECTED, bytes(7))
-            self.radio.begin()
-            self.radio.serve(0.02)
-            self.radio.begin()
+            self.radio.connected_event()
 
     def disconnect(self) -> None:
         self.radio.disconnect()
@@ -149,7 +153,7 @@ class _Rough:
         self.radio.serve(0.15, until_told=False)
 
     def skip(self, how_long_ms: int) -> None:
-        self.device.order("skip", how_long_ms)
+        _while_serving(self.radio, lambda: self.device.order("skip", how_long_ms))
 
     def read(self, first: int, count: int) -> None:
         self._send(messages.READ, struct.pack("<QIH", 1, first, count))
@@ -203,7 +207,8 @@ from binascii import hexlify
 piece = bytearray(97)
 while True:
     ble.advertise(True)
-    ble.accept()
+    if ble.accept():
+        print("accepted")
     count = ble.read(piece)
     if count:
         print(hexlify(piece[:count]).decode())
@@ -218,6 +223,15 @@ def test_a_value_is_taken_whole_or_not_at_all(radio: BareRadio, micropython: Any
     process = micropython(_READER.replace("import ble\n", f"import ble\nbluetooth.path = {radio.path!r}\n", 1))
     said: list[str] = []
     threading.Thread(target=lambda: said.extend(iter(process.stdout.readline, "")), daemon=True).start()
+
+    def settle() -> None:
+        until = time.monotonic() + 10
+        while "accepted\n" not in said:
+            assert time.monotonic() < until
+            radio.serve(0.005)
+        said.remove("accepted\n")
+
+    radio.settle = settle
 
     @settings(_FUZZ, max_examples=examples)
     @example([243] * 40)
