@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .board import Board
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .board import Board
 
 BLOCK_BYTES = 4096
 _PROGRAM, _ERASE, _ERASE_MANY = 0x02, 0x20, 0xD8

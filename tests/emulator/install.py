@@ -20,6 +20,7 @@ START = 0x12C000  # of the file system in a Pico W's 2 MiB
 BLOCKS = 212
 BLOCK_BYTES = 4096
 RESERVED_BLOCKS = 160  # at the end: the image, then identity, seeds and journal lie there
+_IMAGE_AT = START + (BLOCKS - RESERVED_BLOCKS) * BLOCK_BYTES
 _FOLDERS = 3
 _PROGRAM_BYTES = 256
 _HELD_BYTES = 768  # more than littlefs keeps inside a directory
@@ -35,6 +36,20 @@ def firmware(*, chips: bool = False) -> dict[str, bytes]:
         modules: Mapping[str, Path] = drivers.unpack(drivers.fetch(_DRIVERS), Path(folder)) if chips else {}
         built = image.build(image.sources(), modules)
     return {**built.files, IMAGE: built.image}
+
+
+def names(flash: bytes) -> set[str]:
+    """What lies at the top of the board's file system."""
+    context = UserContext(buffsize=BLOCK_BYTES * BLOCKS)
+    context.buffer[:] = flash[START : START + BLOCK_BYTES * BLOCKS]
+    system = _system(context)
+    system.mount()
+    return set(system.listdir("/"))
+
+
+def lies_in_place(flash: bytes, firmware: bytes) -> bool:
+    """The image is where it is run from, every byte of it."""
+    return flash[_IMAGE_AT : _IMAGE_AT + len(firmware)] == firmware
 
 
 def without_starters() -> dict[str, bytes]:
@@ -59,20 +74,28 @@ class _Guide(UserContext):  # type: ignore[misc]
         return int(super().erase(cfg, block))
 
 
-def put(flash: Any, files: Mapping[str, bytes]) -> None:
-    """Make a file system with `files` (by path, folders made) in `flash`; the reserved region is left as it is there."""
-    guide = _Guide()
-    ours = BLOCK_BYTES * (BLOCKS - RESERVED_BLOCKS)
-    system = LittleFS(
-        context=guide,
+def _system(context: UserContext, disk_version: int = 0) -> LittleFS:
+    """MicroPython's file system. `disk_version`: that of a new one; of one that is there it is what it is."""
+    return LittleFS(
+        context=context,
+        mount=False,
         block_size=BLOCK_BYTES,
         block_count=BLOCKS,
         prog_size=_PROGRAM_BYTES,
         read_size=_PROGRAM_BYTES,
         lookahead_size=32,
         block_cycles=100,
-        disk_version=_VERSION,
+        disk_version=disk_version,
     )
+
+
+def put(flash: Any, files: Mapping[str, bytes]) -> None:
+    """Make a file system with `files` (by path, folders made) in `flash`; the reserved region is left as it is there."""
+    guide = _Guide()
+    ours = BLOCK_BYTES * (BLOCKS - RESERVED_BLOCKS)
+    system = _system(guide, _VERSION)
+    system.format()
+    system.mount()
     for folder in range(_FOLDERS):
         system.mkdir(f"reserved{folder}")
         for _ in range(20):
@@ -86,7 +109,7 @@ def put(flash: Any, files: Mapping[str, bytes]) -> None:
             guide.holding = False
     for name, data in files.items():
         if name == IMAGE:  # as firmware/update.py leaves it
-            flash[START + ours : START + ours + len(data)] = data
+            flash[_IMAGE_AT : _IMAGE_AT + len(data)] = data
             continue
         folder = str(Path(name).parent)
         if folder != ".":
