@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from earwitness import note
 from earwitness.errors import EarwitnessError, IntegrityError
@@ -126,3 +127,11 @@ def test_keys_of_order_8_are_refused(key):
     with pytest.raises(IntegrityError):
         note.refuse_weak_key(bytes.fromhex(key))
     note.refuse_weak_key(DEVICE.public)
+
+
+def test_a_signature_that_fits_every_text_is_none():
+    key, signature = b"\1" + bytes(31), b"\1" + bytes(63)
+    for text in (b"one", b"another"):
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, text)
+        with pytest.raises(IntegrityError, match="anybody can sign"):
+            note.check_signature(key, signature, text)

@@ -160,3 +160,10 @@ def test_a_page_key_is_bound_to_the_header(recording):
     key = bytes(32)
     first, second = (page.parse_header(r.file[0]) for r in (recording, other))
     assert Ratchet(key, first).page_key(1) != Ratchet(key, second).page_key(1)
+
+
+def test_another_suite_is_told_by_its_number():
+    data = bytearray(maker.normal(1)[0].file[0])
+    data[5] = 2
+    with pytest.raises(FormatError, match="suite 2"):
+        page.parse_header(bytes(data))

@@ -129,10 +129,12 @@ def _headers() -> None:
     made = (
         ("suite", "suite 2, in every page", 5, 2, (14, 14)),
         ("reserved", "byte 6 is not zero", 6, 1, _BAD),
-        ("number-0", "number 0", 28, 0, _BAD),
+        ("type", "the type of a checkpoint", 4, 3, _BAD),
+        ("prev-missing", "number 2 that names no recording before it", 28, 2, _BAD),
         ("prev-of-1", "number 1 that names a recording before it", 36, 1, _BAD),
         ("padding", "a byte that is not zero behind the envelope", 1000, 1, _BAD),
         ("envelope-length", "an envelope one byte too short", 100, 231, _BAD),
+        ("envelope-longer", "an envelope one byte too long, a zero", 100, 233, _BAD),
         ("envelope-stanza", "another stanza than X25519", 102 + 25, ord("Y"), _BAD),
         ("envelope-version", "another version of age", 102 + 20, ord("2"), _BAD),
         ("envelope-base64", "base64 with stray bits in the first stanza", 102 + 74, _stray(102 + 74), _BAD),
@@ -142,6 +144,12 @@ def _headers() -> None:
         if name == "suite":
             recording.file = [page[:5] + b"\2" + page[6:] for page in recording.file]
         _add(f"header-{name}", f"{about}; sealed and signed over it", "header failure", recording, refused, exits)
+
+    def nought(page: bytearray) -> None:
+        page[28], page[36] = 0, 1
+
+    about = "number 0, and a recording before it; sealed and signed over it"
+    _add("header-number-0", about, "header failure", with_header(nought), refused, _BAD)
 
     def high(page: bytearray) -> None:
         page[32] = page[36] = 1
@@ -180,6 +188,7 @@ def _bodies() -> None:
         ("flac-number", "its frame numbered one sample on", fields(0, 20, 0, len(frame), codec=1) + frame),
         ("flac-empty", "codec 1 and no sample", fields(n_audio=len(frame), codec=1) + frame),
         ("meta", "a META with two texts of three", fields(n_events=len(meta)) + meta),
+        ("meta-short", "a META of ten bytes", fields(n_events=20) + maker.event(3, 0, bytes(10))),
         ("event-byte", "one byte of events", fields(n_events=1) + b"\1"),
         ("event-short", "an event whose length is under 8", fields(n_events=2) + b"\1\1"),
         ("event-fields", "a MARK without its fields", fields(n_events=10) + maker.event(1, 0)),
