@@ -121,6 +121,15 @@ def test_nobody_in_range_is_told(rig: Rig, tmp_path: Path, mine: Device) -> None
     assert "button" in caught.value.hint and time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_a_connection_that_is_lost_as_it_begins_is_made_again(rig: Rig, mine: Device, tmp_path: Path, cut: int) -> None:
+    """At the recorder's greeting, its challenge, its proof: as happens at the edge of the range."""
+    rig.order("faults", cut_at_notification=cut)
+    recorder, _ = connect_near(_store(tmp_path, (mine, SECRET)))
+    with recorder:
+        assert recorder.status().epoch == 1
+
+
 def test_without_a_pairing_nobody_is_looked_for(rig: Rig, tmp_path: Path) -> None:
     with pytest.raises(KeyMissingError, match="not paired") as caught:
         connect_near(DeviceStore(tmp_path))

@@ -10,7 +10,7 @@ from typing import Final
 from earwitness.devices import DeviceRecord, DeviceStore
 from earwitness.errors import EarwitnessError, KeyMissingError, NoDeviceError, UsageError
 from earwitness.link.client import DeniedError, LinkLostError, Recorder
-from earwitness.link.transport import Transport
+from earwitness.link.transport import GoneError, Transport
 
 _KEY_DIGITS: Final = 6
 _LEAST_S: Final = 8.0  # for each, however many there are: less would not do for one that is there
@@ -34,6 +34,7 @@ class Way:
         None  # of what answers nothing: what is said, if not what a cable wants, and what to do
     )
     has_ports: bool = False
+    tries: int = 1  # for each: a connection may be lost as it begins
 
 
 def the_one(
@@ -62,14 +63,19 @@ def the_one(
             left = end - time.monotonic()
             if left <= 0 or (records and len(found) == len(records)):
                 break
-            share = max(_LEAST_S, left / (len(places) - asked))
+            share_end = time.monotonic() + max(_LEAST_S, left / (len(places) - asked))
             asked += 1
-            try:
-                found.append(_open(place, records, which, way, share, timeout, tries))
-                end = min(end, time.monotonic() + _LEAST_S)  # another of ours would be as easy to find
-            except EarwitnessError as error:
-                if failure is None or isinstance(failure, LinkLostError):  # silence tells least
-                    failure = error
+            for tries_left in reversed(range(way.tries)):
+                try:
+                    found.append(_open(place, records, which, way, share_end - time.monotonic(), timeout, tries))
+                    end = min(end, time.monotonic() + _LEAST_S)  # another of ours would be as easy to find
+                    break
+                except EarwitnessError as error:
+                    if tries_left and isinstance(error, GoneError) and time.monotonic() < share_end:
+                        continue
+                    if failure is None or isinstance(failure, LinkLostError):  # silence tells least
+                        failure = error
+                    break
         if len(found) > 1:
             raise _several(found, way)
     except BaseException:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from earwitness.errors import EarwitnessError, NoDeviceError
+from earwitness.link.transport import GoneError
 
 if TYPE_CHECKING:
     from bleak import BleakClient
@@ -160,8 +161,8 @@ async def _left_connected() -> list[Near]:
         return []
 
 
-def _gone() -> NoDeviceError:
-    return NoDeviceError(
+def _gone() -> GoneError:
+    return GoneError(
         "The recorder went out of range, or its radio went off.",
         "Press its button, stay near, and run the same again: it resumes.",
     )

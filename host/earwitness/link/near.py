@@ -19,7 +19,9 @@ ASK_S: Final = 45.0  # all that call themselves recorders: anybody can, by the h
 _BRING: Final = (
     "Press the button of the one that you want, hold it close to this computer, and try again. Or use the cable."
 )
-_WAY: Final = Way("in range", _BRING, silent=("What calls itself a recorder in range does not answer.", _BRING))
+_WAY: Final = Way(
+    "in range", _BRING, silent=("What calls itself a recorder in range does not answer.", _BRING), tries=2
+)
 
 
 def connect_near(

@@ -68,8 +68,12 @@ def open_port(name: str) -> Transport:
     return SerialTransport(name)
 
 
-def _gone(name: str) -> NoDeviceError:
-    return NoDeviceError(f"The recorder at {name} went away.", "Check the cable; running the same again resumes.")
+class GoneError(NoDeviceError):
+    """The connection to the recorder ended."""
+
+
+def _gone(name: str) -> GoneError:
+    return GoneError(f"The recorder at {name} went away.", "Check the cable; running the same again resumes.")
 
 
 class SerialTransport:
