@@ -190,7 +190,11 @@ def _bodies() -> None:
         ("meta", "a META with two texts of three", fields(n_events=len(meta)) + meta),
         ("meta-short", "a META of ten bytes", fields(n_events=20) + maker.event(3, 0, bytes(10))),
         ("event-byte", "one byte of events", fields(n_events=1) + b"\1"),
-        ("event-short", "an event whose length is under 8", fields(n_events=2) + b"\1\1"),
+        (
+            "event-short",
+            "an event whose length is 4",
+            fields(n_events=20) + b"\xc8\4four" + maker.event(200, 0, b"more"),
+        ),
         ("event-fields", "a MARK without its fields", fields(n_events=10) + maker.event(1, 0)),
         ("event-end", "an event that runs past event_bytes", fields(n_events=10) + b"\xc8\x20" + bytes(40)),
     )
