@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from viper import ptr8, ptr32
 
 MOUNT = "/firmware"
-INDEX_BYTES = const(6144)  # at most, with the empty line
 BLOCKS = const(32)  # of flash, for the image
 RESERVED = const(160)  # at the end of the flash: the image, then what hal/flash.py keeps (hal/reserve.py)
 
@@ -41,7 +40,7 @@ _BUILT_IN = ("array", "binascii", "collections", "cryptolib", "hashlib", "machin
 _NO_ENTRY = const(2)  # ENOENT
 _FOLDER = const(0x4000)
 _FILE = const(0x8000)
-_FIRST_LINE_BYTES = const(64)
+_LINE_BYTES = const(96)
 _HASH_BYTES = const(32)
 _CLOSE = const(4)
 _BUFFER_SIZE = const(11)
@@ -71,7 +70,7 @@ class Bundle:
 
     def __init__(self, image: "memoryview") -> None:
         self._image = image
-        self._index = b""
+        self._address = uctypes.addressof(image)
 
     def mount(self, readonly: bool, mkfs: bool) -> None:
         pass
@@ -79,16 +78,13 @@ class Bundle:
     def umount(self) -> None:
         pass
 
-    def forget(self) -> None:
-        """Give the index's memory back; the next import reads it again."""
-        self._index = b""
-
     def _find(self, line: str) -> int:
-        """Where in the index the line begins that `line` begins, -1 for none."""
-        if not self._index:
-            self._index = bytes(self._image[:INDEX_BYTES])
-            self._index = self._index[: self._index.find(b"\n\n") + 1]
-        return self._index.find(("\n" + line).encode()) + 1 or -1
+        """Where in the image the line of the index begins that `line` begins; of "" the empty line; -1 for none.
+
+        Looked for where it is: what fails here for want of memory would be told as a module that is not there.
+        """
+        wanted = line.encode()
+        return int(_line(self._address, len(self._image), wanted, len(wanted)))
 
     def stat(self, path: str) -> "tuple[int, ...]":
         path = path.lstrip("/")
@@ -106,15 +102,31 @@ class Bundle:
         if line < 0:
             raise OSError(_NO_ENTRY)
         gc.collect()  # else what is loaded lies strewn between what loading left behind, and no large piece remains
-        offset, size, functions = map(int, self._index[line : self._index.find(b"\n", line)].split()[1:])
-        start = len(self._index) + 1 + offset
+        fields = bytes(self._image[line : line + _LINE_BYTES]).split(b"\n", 1)[0].split()
+        start, size, functions = self._find("") + 1 + int(fields[1]), int(fields[2]), int(fields[3])
         name = path[: -len("/__init__.mpy" if path.endswith("/__init__.mpy") else ".mpy")].replace("/", ".")
-        address = uctypes.addressof(self._image) + start
+        address = self._address + start
         _loading.append((name, address, address + size, functions))
         return _Module(self._image, start, start + size)
 
 
-_bundle = None  # type: Bundle | None
+@micropython.viper
+def _line(image: int, size: int, wanted: ptr8, count: int) -> int:
+    index = ptr8(image)
+    at = 0
+    while at + count < size:
+        same = 0
+        while same < count and index[at + same] == wanted[same]:
+            same += 1
+        if same == count and (count or index[at] == 10):
+            return at
+        if index[at] == 10:
+            break
+        while at < size and index[at] != 10:
+            at += 1
+        at += 1
+    return -1
+
 
 # --- in place ------------------------------------------------------------------------------------------------------------
 
@@ -168,23 +180,17 @@ def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
 
 
 _import = builtins.__import__
-_depth = 0
 
 
 def _import_in_place(*arguments: "Any") -> "Any":
-    global _depth
     first = len(_loading)
-    _depth += 1
     try:
         return _import(*arguments)
     finally:
-        _depth -= 1
         while len(_loading) > first:  # what this import has brought, and what that brought
             where = _loading.pop()
             if where[0] in sys.modules:
                 _settle(sys.modules[where[0]].__dict__.values(), where)
-        if not _depth and _bundle is not None:
-            _bundle.forget()
 
 
 # --- where the firmware is -----------------------------------------------------------------------------------------------
@@ -205,9 +211,7 @@ def mount(image: "Any" = None) -> None:
     image = memoryview(region() or b"") if image is None else memoryview(image)
     if not _end(image):
         return
-    global _bundle
-    _bundle = Bundle(image)
-    vfs.mount(_bundle, MOUNT)
+    vfs.mount(Bundle(image), MOUNT)
     if sys.platform != "rp2":
         sys.path.insert(0, MOUNT)
         return
@@ -219,7 +223,7 @@ def mount(image: "Any" = None) -> None:
 
 def _end(image: "memoryview") -> int:
     """Where its hash begins, 0 if it is no whole image."""
-    first = bytes(image[:_FIRST_LINE_BYTES]).split(b"\n", 1)[0].split()
+    first = bytes(image[:_LINE_BYTES]).split(b"\n", 1)[0].split()
     if len(first) != 3 or first[0] != b"earwitness":
         return 0
     end = int(first[2])
@@ -232,4 +236,4 @@ def version(image: "Any" = None) -> "tuple[bytes, str]":
     end = _end(image)
     if not end:
         return bytes(_HASH_BYTES), ""
-    return bytes(image[end : end + _HASH_BYTES]), bytes(image[:_FIRST_LINE_BYTES]).split()[1].decode()
+    return bytes(image[end : end + _HASH_BYTES]), bytes(image[:_LINE_BYTES]).split()[1].decode()

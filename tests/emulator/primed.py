@@ -26,21 +26,19 @@ RATE_HZ = 16_000
 CARD_BYTES = 300 << 20  # clusters of 4 KiB: a page is one write, as on real cards
 _RAM, _STACK_BOTTOM, _STACK_TOP = 0x20000000, 0x20040000, 0x20042000  # MicroPython's memmap_mp_rp2040.ld
 _PAINT = 0xA5
-_HEAP_REGISTER = 3  # of the watchdog's scratch registers: the probe leaves the free heap there
+_ASKED, _FREE = 2, 3  # of the watchdog's scratch registers: the probe is asked there, and leaves the free heap
 
-# Told by the firmware itself, where nothing else is disturbed by it: free heap after a collection, every half second.
+# Told by the firmware itself when it is asked, so that nothing else is disturbed by it: free heap after a collection.
 _PROBE = b"""
 import gc
 import machine
 from recorder.hal import clock
 
 _plain = clock.idle
-_next = clock.ticks_ms()
 
 def _idle(ms):
-    global _next
-    if clock.since_ms(_next) < 1 << 28:
-        _next = clock.ticks_ms() + 500
+    if machine.mem32[0x40058014]:
+        machine.mem32[0x40058014] = 0
         gc.collect()
         machine.mem32[0x40058018] = gc.mem_free()
     _plain(ms)
@@ -81,17 +79,16 @@ class Owner:
         return np.asarray(samples, dtype=np.int16)
 
 
-def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -> tuple[Board, Computer, Owner]:
+def make(uf2: Path, folder: Path, sound: Sequence[int]) -> tuple[Board, Computer, Owner]:
     """Boot a new recorder, pair it over its cable with its button held, and run it until it is primed."""
     card = folder / "first-card.img"
     make_card(card, CARD_BYTES)
     files = dict(install.firmware())
-    if probe:
-        files["probe.py"] = _PROBE
-        files["main.py"] = files["main.py"].replace(
-            b"            Session().run()", b"            sys.path.append('/'); import probe; Session().run()"
-        )
-        assert b"import probe" in files["main.py"]
+    files["probe.py"] = _PROBE
+    files["main.py"] = files["main.py"].replace(
+        b"            Session().run()", b"            sys.path.append('/'); import probe; Session().run()"
+    )
+    assert b"import probe" in files["main.py"]
     board = Board(uf2, files=files, card=card, sound=sound)
     board.boot()
     computer = Computer(folder / "computer")
@@ -109,7 +106,7 @@ def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -
 
 
 def settle(board: Board, seconds: float = 10) -> None:
-    """Run until the processor sleeps most of the time, for half a second; the probe takes some of it."""
+    """Run until the processor sleeps most of the time, for half a second."""
     end = board.seconds + seconds
     at_rest = 0
     while at_rest < 5:
@@ -117,7 +114,7 @@ def settle(board: Board, seconds: float = 10) -> None:
             raise BoardError(f"the processor does not come to rest within {seconds} s; restarts: {board.resets}")
         cycles = board.cycles
         board.run(0.1)
-        at_rest = at_rest + 1 if board.cycles - cycles < board.time.sys_hz * 0.07 else 0
+        at_rest = at_rest + 1 if board.cycles - cycles < board.time.sys_hz * 0.03 else 0
 
 
 def until_primed(board: Board, seconds: float = 40, *, since: int | None = None) -> None:
@@ -128,8 +125,12 @@ def until_primed(board: Board, seconds: float = 40, *, since: int | None = None)
 
 
 def free_heap(board: Board) -> int:
-    """Bytes, as the probe left them at most half a second ago."""
-    return int(board.mcu.watchdog.scratch_data[_HEAP_REGISTER])
+    """Bytes that the firmware has free now, after a collection."""
+    registers = board.mcu.watchdog.scratch_data
+    registers[_ASKED] = 1
+    board.run_until(lambda: not registers[_ASKED], 5, "an answer of the probe")
+    board.run(0.2)
+    return int(registers[_FREE])
 
 
 def paint_stack(board: Board) -> None:

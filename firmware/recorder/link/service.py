@@ -118,6 +118,8 @@ class Link:
             self._step_status(self._status)
         elif self.commands is not None and self.commands.streaming:
             self.commands.stream()
+            if self._out is None and self.commands.streaming:  # gone at once: the main loop can wait for another
+                self.commands.stream()
         else:
             return worked
         return True

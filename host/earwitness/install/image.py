@@ -22,7 +22,6 @@ ARCHITECTURE: Final = "armv6m"  # RP2040
 STARTERS: Final = ("boot.py", "main.py")
 _ROOT_MODULES: Final = ("bundle.py", "update.py", "unfinished.py")  # what finds the image cannot be in it
 LARGEST: Final = 32 * 4096  # firmware/bundle.py, BLOCKS
-LARGEST_INDEX: Final = 6144  # INDEX_BYTES there
 _DIGITS: Final = 6
 _RESERVE: Final = "recorder/hal/reserve.py"  # runs once, before there is an image
 
@@ -99,8 +98,6 @@ def _image(modules: Mapping[str, bytes], version: str) -> bytes:
         lines.append(f"{name} {len(code)} {len(module)} {len(functions)}\n")
         code += module + b"".join(struct.pack("<HH", *function) for function in functions)
     index = "".join(lines).encode("ascii") + b"\n"
-    if len(index) > LARGEST_INDEX - len(f"earwitness {version} ") - _DIGITS - 1:
-        raise EarwitnessError("The firmware has too many modules.")
     rest = index + code
     # The first line tells the length of all, its own with it.
     first = f"earwitness {version} "
