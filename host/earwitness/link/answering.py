@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,19 +64,14 @@ def the_one(
             left = end - time.monotonic()
             if left <= 0 or (records and len(found) == len(records)):
                 break
-            share_end = time.monotonic() + max(_LEAST_S, left / (len(places) - asked))
+            share = max(_LEAST_S, left / (len(places) - asked))
             asked += 1
-            for tries_left in reversed(range(way.tries)):
-                try:
-                    found.append(_open(place, records, which, way, share_end - time.monotonic(), timeout, tries))
-                    end = min(end, time.monotonic() + _LEAST_S)  # another of ours would be as easy to find
-                    break
-                except EarwitnessError as error:
-                    if tries_left and isinstance(error, GoneError) and time.monotonic() < share_end:
-                        continue
-                    if failure is None or isinstance(failure, LinkLostError):  # silence tells least
-                        failure = error
-                    break
+            try:
+                found.append(_reach(place, records, which, way, share, timeout, tries))
+                end = min(end, time.monotonic() + _LEAST_S)  # another of ours would be as easy to find
+            except EarwitnessError as error:
+                if failure is None or isinstance(failure, LinkLostError):  # silence tells least
+                    failure = error
         if len(found) > 1:
             raise _several(found, way)
     except BaseException:
@@ -117,6 +113,23 @@ def named(store: DeviceStore, text: str) -> DeviceRecord:
             "'earwitness devices' lists them, each with the key that tells it from the others.",
         )
     return found[0]
+
+
+def _reach(
+    place: Place,
+    records: Sequence[DeviceRecord],
+    which: str | None,
+    way: Way,
+    patience: float,
+    timeout: float,
+    tries: int,
+) -> tuple[Recorder, DeviceRecord]:
+    """As `_open`; a connection that is lost as it begins is made again, as often as is usual here."""
+    end = time.monotonic() + patience
+    for _ in range(way.tries - 1):
+        with contextlib.suppress(GoneError):
+            return _open(place, records, which, way, end - time.monotonic(), timeout, tries)
+    return _open(place, records, which, way, max(end - time.monotonic(), 0), timeout, tries)
 
 
 def _open(
