@@ -151,6 +151,7 @@ def _leave_recorder(place: str) -> bool:
     to_prompt(
         DeviceStore(), place, button_waiter("A recorder is at work there. Hold its button until its light goes out.")
     )
+    console.say("Let the button go.")  # held for ten seconds at a start, it unpairs
     time.sleep(_RESTART_S)
     _wait(lambda: _opens(place), _BACK_S)
     return True
