@@ -81,8 +81,11 @@ def unpair(session: "Session") -> None:
 def _reset_by_hand(session: "Session") -> None:
     """The button held for ten seconds from the power-up on, the switch off: unpair, for who lost the computer.
 
+    Not after a restart: whoever is asked to hold the button for something else may hold it still.
     Whoever can do this holds the recorder, and could overwrite its flash as well; nothing recorded can be heard by it.
     """
+    if not power.came_on():
+        return
     began = clock.ticks_ms()
     while button.is_down() and not switch.is_on():
         if clock.since_ms(began) >= _RESET_MS:

@@ -78,6 +78,20 @@ def test_a_shorter_hold_at_the_start_changes_nothing(paired: Paired, tmp_path: P
         link.close()
 
 
+def test_a_button_that_is_still_held_after_a_restart_changes_nothing(paired: Paired, tmp_path: Path) -> None:
+    """`earwitness install` asks for the button, and restarts the recorder."""
+    with paired.recorder(tmp_path, speech(5), port="pty") as recorder:
+        recorder.play("0:hold")
+        recorder.power_on(restart=True)
+        recorder.run("0:wait 13:release", settle=2)
+        (tmp_path / "computer").mkdir()
+        store = DeviceStore(tmp_path / "computer")
+        store.put(paired.record)
+        link, _ = connect(store, recorder.port)
+        assert isinstance(link, Recorder)
+        link.close()
+
+
 def test_a_damaged_identity_is_told_and_can_be_reset_by_hand(paired: Paired, tmp_path: Path) -> None:
     with paired.recorder(tmp_path, speech(5), port="pty") as recorder:
         flash = bytearray(recorder.flash.read_bytes())

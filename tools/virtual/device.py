@@ -25,7 +25,17 @@ from .tape import make_tape
 FLASH_BYTES = 524_288
 _HERE = Path(__file__).resolve().parent
 _SETTLE_S = 2.0
-_LEVERS = ("switch", "button", "card", "battery_mv", "minutes", "usb_power", "light_works", "motor_works", "mic_trouble")
+_LEVERS = (
+    "switch",
+    "button",
+    "card",
+    "battery_mv",
+    "minutes",
+    "usb_power",
+    "light_works",
+    "motor_works",
+    "mic_trouble",
+)
 
 
 class VirtualRecorderError(RuntimeError):
@@ -120,8 +130,8 @@ class VirtualRecorder:
         self._seen += [json.loads(line) for line in whole.splitlines()]
         return list(self._seen)
 
-    def power_on(self, script: list[Step] | None = None) -> None:
-        """Boot. `script` counts from now. Levers stay as they were left; faults hold for this boot."""
+    def power_on(self, script: list[Step] | None = None, *, restart: bool = False) -> None:
+        """Boot. `script` counts from now. Levers stay as they were left; faults hold for this boot. `restart`: power was there."""
         self._kill()
         self._boots += 1
         settings: dict[str, Any] = {
@@ -132,6 +142,7 @@ class VirtualRecorder:
             "kept": str(self.state / "kept"),
             "rtc": str(self.state / "rtc"),
             "boot": self._boots,
+            "restart": restart,
             "base_us": self._scene_us,
             "script": [[step.at_us, step.name, step.value] for step in script or []],
             "speed": self._speed,
@@ -190,7 +201,7 @@ class VirtualRecorder:
             elif ended != "reset":
                 return ended
             seen = len(self.events())
-            self._boot_with(steps, origin_us)
+            self._boot_with(steps, origin_us, restart=ended == "reset")
 
     def play(self, script: str) -> None:
         """Begin a script from now and return at once; without power only the levers move."""
@@ -236,14 +247,14 @@ class VirtualRecorder:
 
     # --- how a script is carried over boots
 
-    def _boot_with(self, steps: list[Step], origin_us: int) -> None:
+    def _boot_with(self, steps: list[Step], origin_us: int, *, restart: bool = False) -> None:
         """Boot with what is still to come of a script that began at `origin_us`."""
         ahead = [
             Step(origin_us + step.at_us - self._scene_us, step.name, step.value)
             for step in steps
             if step.name != "power" and (origin_us + step.at_us > self._scene_us or origin_us == self._scene_us)
         ]
-        self.power_on(ahead)
+        self.power_on(ahead, restart=restart)
 
     def _pass_without_power(self, steps: list[Step], origin_us: int, until_us: int) -> None:
         for step in steps:

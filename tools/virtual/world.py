@@ -37,6 +37,7 @@ _SETTINGS = (
     "kept",
     "rtc",
     "boot",
+    "restart",
     "base_us",
     "script",
     "speed",

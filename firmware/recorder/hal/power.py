@@ -58,6 +58,10 @@ def feed() -> None:
     _watchdog.feed()
 
 
+def came_on() -> bool:
+    return machine.reset_cause() == machine.PWRON_RESET
+
+
 def note_fault(code: int) -> None:
     machine.mem32[_SCRATCH] = code
 

@@ -16,6 +16,9 @@ def radio_is_off() -> bool:
 def feed() -> None:
     """Feed the watchdog (8 s)."""
 
+def came_on() -> bool:
+    """This start is because power came, not a restart."""
+
 def note_fault(code: int) -> None:
     """Keep a fault code where a reset does not wipe it."""
 

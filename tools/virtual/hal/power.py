@@ -97,6 +97,10 @@ def feed_if_armed() -> None:
         feed()
 
 
+def came_on() -> bool:
+    return not world.config.get("restart")
+
+
 def note_fault(code: int) -> None:
     world.log("fault", code)
     if world.config.get("kept"):
