@@ -60,6 +60,15 @@ def test_a_reset_that_was_asked_for_is_no_bite(board: Board) -> None:
     assert board.execute("print(power.last_fault())").strip() == "0"
 
 
+def test_a_restart_is_told_from_power_that_came(board: Board) -> None:
+    assert board.execute("print(power.came_on())").strip() == "True"
+    board.execute("power.feed()")
+    board.cable.send(b"power.reset()\x04")
+    board.run_until(lambda: board.resets, 5, "the reset")
+    _again(board)
+    assert board.execute("print(power.came_on())").strip() == "False"
+
+
 def test_what_ended_the_program_is_kept(board: Board) -> None:
     assert board.execute("power.crashed(ValueError('x'))\nprint(power.last_fault())").strip() == "1"
     assert board.execute("power.crashed(MemoryError())\nprint(power.last_fault())").strip() == "3"
