@@ -14,7 +14,6 @@ from earwitness.commands._shared import owner_if_at_hand
 from earwitness.console import console
 from earwitness.errors import DeviceBusyError, EarwitnessError, KeyMissingError, NoDeviceError, UsageError
 from earwitness.library import Library
-from earwitness.link.messages import MOST_MARKS
 from earwitness.plain import counted
 from earwitness.progress import Progress
 
@@ -247,6 +246,7 @@ class _Bars:
 def _tell(library: Library, report: link.SyncReport) -> None:
     from earwitness import dating
     from earwitness.custody import Custody
+    from earwitness.link.messages import MOST_MARKS
 
     lines, data = [], []
     for item in report.items:
