@@ -195,7 +195,7 @@ def test_among_many_that_pretend_the_closest_is_asked_first(
     recorder, _ = connect_near(_store(tmp_path, (mine, SECRET)))
     with recorder:
         assert recorder.status().epoch == 1
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30  # the others, asked first, would take the 45 s that all may take
 
 
 def test_however_many_pretend_the_search_ends_and_says_so(

@@ -203,8 +203,8 @@ def test_a_short_black_out_loses_nothing_and_a_long_one_the_connection(
     transport = connect()
     transport.write(b"send 300000")
     got = transport.read(5)
-    rig.order("faults", dark_s=0.7, supervision_s=2)
-    assert got + _read(transport, 300_000 - len(got)) == _pattern(300_000)
+    rig.order("faults", dark_s=0.7, supervision_s=10)  # a busy computer is dark for a while, too
+    assert got + _read(transport, 300_000 - len(got), 20) == _pattern(300_000)
     rig.order("faults", dark_s=0.6, supervision_s=0.3)
     with pytest.raises(NoDeviceError):
         while transport.read(30):
