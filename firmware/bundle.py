@@ -141,7 +141,7 @@ def _point(function: int, module: int, table: int, count: int):  # type: ignore[
     """Point mp_obj_fun_bc_t at address `function` to its bytecode in flash, if it is there."""
     fields = ptr32(function)
     code = fields[3]
-    if code < 0x20000000:  # in flash already
+    if code < 0x20000000 or code >= 0x20042000:  # in flash already; or no address: another MicroPython's object
         return
     copy = ptr8(code)
     lines = ptr8(table)

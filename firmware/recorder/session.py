@@ -1,7 +1,7 @@
 """The state machine: unpaired, idle, wait, primed, recording, muted, fault. It joins what a person does to what is done.
 
 Crash-only: a start after a power cut, a card put back and a first start all take the same way (waiting.py, readiness.py).
-What only an idle recorder does is in modules of the idle set: imported code lives in RAM.
+What only an idle recorder does is in modules of the idle set: what is imported takes RAM.
 """
 
 import gc

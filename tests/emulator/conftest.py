@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from emulator.board import Board
+    from emulator.computer import Computer
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,13 @@ def make_board(uf2: Path) -> Iterator[Callable[..., Board]]:
     yield make
     for board in made:
         board.cut_power()
+
+
+@pytest.fixture
+def computer(tmp_path: Path) -> Iterator[Computer]:
+    """The computer at the other end of the cable."""
+    from emulator.computer import Computer
+
+    computer = Computer(tmp_path / "computer")
+    yield computer
+    computer.close()

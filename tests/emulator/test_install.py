@@ -39,15 +39,6 @@ class New:
     flash: bytes
 
 
-@pytest.fixture
-def computer(tmp_path: Path) -> Iterator[Computer]:
-    from emulator.computer import Computer
-
-    computer = Computer(tmp_path / "computer")
-    yield computer
-    computer.close()
-
-
 @pytest.fixture(scope="session")
 def new(uf2: Path, tmp_path_factory: pytest.TempPathFactory) -> New:
     from emulator.board import Board

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +24,6 @@ _STAGED = "earwitness.img"
 @pytest.fixture(scope="session")
 def newer_firmware(tmp_path_factory: pytest.TempPathFactory) -> image.Firmware:
     return another_day.firmware(another_day.program(tmp_path_factory.mktemp("newer")))
-
-
-@pytest.fixture
-def computer(tmp_path: Path) -> Iterator[Computer]:
-    from emulator.computer import Computer
-
-    computer = Computer(tmp_path / "computer")
-    yield computer
-    computer.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Much of imported code lives in RAM: what only an idle recorder needs is gone before it records."""
+"""What is imported takes RAM: what only an idle recorder needs is gone before it records."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Writes the firmware's modules as the recorder needs them: the same code, shorter names, nothing that only readers want.
 
-Imported code lives in the chip's RAM, and so does every name in it, once. So names that nobody outside their module may use
+What is imported takes the chip's RAM, all of it but the bytecode, and every name once. So names that nobody outside their module may use
 (`_private`) and names of parameters that nobody passes by keyword become letters, used again in every module; a constant is
 put where it is used (install/constants.py); docstrings, annotations and what stands under TYPE_CHECKING go. Nothing else
 changes: no value, no order, no other public name.
