@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -182,6 +183,25 @@ def test_a_device_whose_power_goes_is_noticed(
     device.kill()
     with pytest.raises(NoDeviceError):
         transport.read(_NOTICED_S)
+
+
+def test_a_device_that_went_after_it_was_heard_does_not_stand_in_the_way_of_the_next(
+    monkeypatch: pytest.MonkeyPatch, rig: Rig, micropython: Run
+) -> None:
+    first = micropython(_DEVICE)
+    (near,) = ble.find(10)
+    first.kill()
+    while rig.order("recorders"):
+        time.sleep(0.02)
+    with monkeypatch.context() as patched:
+        patched.setattr(ble, "_CONNECT_S", 1.0)
+        with pytest.raises(NoDeviceError, match="does not answer"):
+            ble.BleTransport(near)
+    micropython(_DEVICE)
+    (near,) = ble.find(10)
+    with contextlib.closing(ble.BleTransport(near, patience=10)) as transport:
+        transport.write(b"here")
+        assert _read(transport, 4) == b"here"
 
 
 def test_what_was_meant_for_one_computer_does_not_reach_the_next(

@@ -20,6 +20,30 @@ _ACL_BYTES = 251
 _CONNECT_S = 20.0
 
 
+class _Controller(Controller):  # type: ignore[misc]
+    """Bumble's, which says yes to the end of an attempt to connect and goes on with it for ever."""
+
+    def on_hci_le_create_connection_cancel_command(
+        self, _command: hci.HCI_LE_Create_Connection_Cancel_Command
+    ) -> hci.HCI_StatusReturnParameters:
+        pending, self.pending_le_connection = self.pending_le_connection, None
+        if pending is None:
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
+        ended = hci.HCI_LE_Connection_Complete_Event(  # Core Specification, Vol 4, Part E, 7.8.13
+            status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+            connection_handle=0,
+            role=hci.Role.CENTRAL,
+            peer_address_type=pending.peer_address.address_type,
+            peer_address=pending.peer_address,
+            connection_interval=0,
+            peripheral_latency=0,
+            supervision_timeout=0,
+            central_clock_accuracy=0,
+        )
+        asyncio.get_running_loop().call_soon(self.send_hci_packet, ended)  # after the command's own answer
+        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
+
 class Central:
     """One adapter. `mtu` is what it asks for; 0: it does not ask, so that it stays at 23."""
 
@@ -35,10 +59,11 @@ class Central:
         self._connections: dict[str, Connection] = {}
         self._peers: dict[str, Peer] = {}
         self._scanning = False
+        self._connecting = ""  # to whom
 
     async def power_on(self) -> None:
         """Become part of the air."""
-        controller = Controller("computer", link=self._air, public_address=self.address)
+        controller = _Controller("computer", link=self._air, public_address=self.address)
         controller.le_acl_data_packet_length = _ACL_BYTES
         controller.le_features &= ~hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
         host = Host(controller, AsyncPipeSink(controller))
@@ -75,6 +100,7 @@ class Central:
         assert self._device is not None
         was_scanning = self._scanning
         await self.scan(False)
+        self._connecting = address
         try:
             connection = await self._device.connect(
                 hci.Address(
@@ -85,6 +111,7 @@ class Central:
                 timeout=_CONNECT_S,
             )
         finally:
+            self._connecting = ""
             await self.scan(was_scanning)
         self._connections[address] = connection
 
@@ -113,7 +140,9 @@ class Central:
         return list(peer.services)
 
     async def disconnect(self, address: str) -> None:
-        """End a connection, if there is one."""
+        """End a connection, or the attempt at one, if there is one."""
+        if self._device is not None and self._connecting == address:
+            await self._device.cancel_connection()
         connection = self._connections.get(address)
         if connection is not None:
             with contextlib.suppress(core.BaseBumbleError, asyncio.TimeoutError):
