@@ -102,9 +102,11 @@ def test_a_person_who_may_not_use_bluetooth_is_told(tmp_path: Path) -> None:
     """Bluetooth runs, and the system's policy keeps this account from it."""
     daemon, address = start_bus(tmp_path, "closed", denied="org.bluez")
     with subprocess.Popen([sys.executable, "-c", _OWN, address], stdout=subprocess.PIPE, text=True) as service:
-        assert service.stdout is not None and service.stdout.readline() == "owned\n"
-        said = _elsewhere(address)
-        service.kill()
+        try:
+            assert service.stdout is not None and service.stdout.readline() == "owned\n"
+            said = _elsewhere(address)
+        finally:
+            service.kill()
     daemon.kill()
     daemon.wait()
     assert daemon.stdout is not None

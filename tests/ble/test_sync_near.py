@@ -325,10 +325,13 @@ def test_watching_takes_what_comes_into_range(rig: Rig, near: VirtualRecorder, p
         text=True,
         env={**os.environ, **rig.environment, "EARWITNESS_HOME": str(home), "PYTHONPATH": str(ROOT / "host")},
     ) as program:
-        assert program.stdout is not None
-        said = [program.stdout.readline() for _ in range(4)]
-        program.send_signal(signal.SIGINT)
-        assert program.wait(20) == 130
+        try:
+            assert program.stdout is not None
+            said = [program.stdout.readline() for _ in range(4)]
+            program.send_signal(signal.SIGINT)
+            assert program.wait(20) == 130
+        finally:
+            program.kill()
     assert said[1] == f"earwitness: {pairing.record.name} is near.\n", said
     assert [line.split()[1:3] for line in said[2:]] == [["mark", "1"], ["mark", "2"]], said
 
