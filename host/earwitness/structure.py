@@ -201,7 +201,7 @@ class Structure:
     def _prove(self, hashes: list[bytes], signed: note.Note, file_page: int, *, gap: bool = False) -> Iterator[Leaf]:
         """Match waiting leaves with the hashes from the tree's size on; name what is spoilt, missing or too much.
 
-        gap: there was a checkpoint between, which has to be one of the spoilt pages.
+        gap: there was a checkpoint between, which has to be one of the spoilt pages, or of those torn by the power cut.
         """
         survey = self.survey
         matched: list[tuple[int, _Waiting]] = []
@@ -252,12 +252,14 @@ class Structure:
         self, missing: int, extra: list[_Waiting], gap: bool, signed: note.Note, last: int, file_page: int
     ) -> None:
         survey, findings = self.survey, self.survey.findings
-        runs, self._strangers = self._strangers, []
-        if signed.state in (
-            note.RECOVERED,
-            note.DAMAGED,
-        ):  # what the power cut left behind the last leaf that was whole
-            torn = [run for run in runs if last < run.first < file_page]
+        runs, torn = self._strangers, list[_Run]()
+        self._strangers = []
+        if signed.state in (note.RECOVERED, note.DAMAGED):
+            # What the power cut left behind the last leaf that was whole. But a checkpoint that a later one stands on
+            # was whole when the recorder closed the file: what cannot be read of it was spoilt since.
+            torn = [
+                run for run in runs if last < run.first < file_page and not (gap and run.what == _SPOILT_CHECKPOINT)
+            ]
             for run in torn:
                 why = "not of this recording" if run.what == _FOREIGN else "torn by the power cut, or never written"
                 survey.litter(f"{run} {why}")
@@ -271,10 +273,15 @@ class Structure:
             findings.damage(f"page {leaf.file_page} is damaged: the recorder sealed something else there")
         survey.damaged += spoilt + checkpoints
         if gap and not checkpoints:
-            if spoilt <= missing:
+            if spoilt + sum(run.count for run in torn) <= missing:
                 findings.failure("a checkpoint is missing", last)
-            else:
+            elif spoilt > missing:
                 spoilt -= 1
+            else:  # all of these may be leaves, and the checkpoint a page that looks torn. A hand can tear a page too
+                words = f"is missing, or among the pages before page {file_page} of the file that cannot be read"
+                findings.damage(f"a checkpoint {words}")
+                survey.damaged += 0 if spoilt else 1
+                spoilt = max(spoilt - 1, 0)
         if missing > spoilt:
             findings.gone(missing - spoilt, last)
         elif len(extra) > missing:

@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -522,6 +523,89 @@ def test_a_changed_note_of_a_recovery_is_not_passed_off_as_torn(say, behind_note
 def test_a_recovery_cut_off_again_is_unfinished(say):
     for verdict in both(say, closed("recovered", seen=2).file[:-1]):
         assert verdict.complete.state == "unfinished" and verdict.exit_code == 4
+
+
+def cut_off(listed: int, torn: int = 0) -> tuple[list[bytes], int]:
+    """Power goes after the running checkpoint and `listed` leaves more; the pages, and the place of that checkpoint."""
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.sound(maker.tone(300, 1), maker.rice)
+    recording.checkpoint()
+    place = len(recording.file) - 1
+    for number in range(listed):
+        recording.sound(maker.tone(300, 2 + number), maker.rice)
+    recording.file += [b"torn".ljust(PAGE, bytes([0xA0 + number])) for number in range(torn)]
+    recording.checkpoint("recovered", seen=2)
+    return recording.file, place
+
+
+SPOILT = {
+    "flash page": lambda page: bytes(PAGE),
+    "first sector": lambda page: bytes(512) + page[512:],
+    "all but its beginning": lambda page: page[:300] + bytes(PAGE - 300),
+    "bit of the note": lambda page: page[:200] + bytes([page[200] ^ 1]) + page[201:],
+    "bit of the signature": lambda page: page[:330] + bytes([page[330] ^ 1]) + page[331:],
+}
+
+
+@pytest.mark.parametrize("listed", [0, 1, 2])
+@pytest.mark.parametrize("torn", [0, 1, 2])
+def test_pages_of_a_recovered_recording_that_an_accident_spoils_are_never_a_hands_work(say, listed, torn):
+    """One page after the other, and two at a time: whatever stands in for them, all others are where they were."""
+    pages, _ = cut_off(listed, torn)
+    for places_ in [*((at,) for at in range(1, len(pages))), *combinations(range(1, len(pages)), 2)]:
+        for ways in product(SPOILT.values(), repeat=len(places_)):
+            spoilt = list(pages)
+            for at, way in zip(places_, ways, strict=True):
+                spoilt[at] = way(pages[at])
+            verdict = say(spoilt, None)
+            if len(places_) == 2 and verdict.pages == 0 and verdict.final_note == b"" and not verdict.intact.ok:
+                assert places_[0] == 1  # both checkpoints, and nobody vouches for anything
+            else:
+                assert verdict.intact.state in ("damaged", "sealed"), (places_, verdict.intact)
+                changed = [at for at in places_ if spoilt[at] != pages[at] and at < len(pages) - torn - 1]
+                assert verdict.intact.ok is not True or not changed or verdict.complete.state == "unfinished"
+
+
+@pytest.mark.parametrize("torn", [0, 1, 3])
+@pytest.mark.parametrize("way", SPOILT)
+def test_the_last_checkpoint_before_a_power_cut_spoilt_later_is_damage(say, torn, way):
+    pages, place = cut_off(0, torn)
+    pages[place] = SPOILT[way](pages[place])
+    for verdict in both(say, pages):
+        named(verdict, "damaged", "heckpoint")
+        assert verdict.pages == 2 and verdict.damaged == 1 and verdict.complete.state == "recovered"
+
+
+def test_the_last_checkpoint_before_a_power_cut_taken_out_is_named(say):
+    """Nothing stands in for it; or as many pages as there are leaves missing, which account for these and not for it."""
+    for listed, gone in ((0, 0), (1, 0), (1, 1), (2, 2)):
+        pages, place = cut_off(listed, gone)
+        del pages[place : place + 1 + gone]
+        for verdict in both(say, pages):
+            named(verdict, "not intact", "a checkpoint is missing")
+            assert verdict.complete.ok is False
+
+
+@pytest.mark.parametrize("way", SPOILT)
+def test_leaves_taken_out_do_not_pass_for_torn_when_a_checkpoint_is_spoilt_as_well(say, way):
+    """Whoever spoils the checkpoint too is told no less than who takes the leaves alone."""
+    pages, place = cut_off(2, torn=3)
+    for taken in (1, 2):
+        alone = [*pages[: place + 3 - taken], *pages[place + 3 :]]
+        with_it = list(alone)
+        with_it[place] = SPOILT[way](pages[place])
+        for found in (alone, with_it):
+            for verdict in both(say, found):
+                assert verdict.intact.state == "damaged" and verdict.complete.state == "cut short"
+                named(verdict, "damaged", f"{taken} page")
+
+
+def test_a_checkpoint_taken_out_before_torn_pages_is_never_intact(say):
+    pages, place = cut_off(0, torn=2)
+    del pages[place]
+    for verdict in both(say, pages):
+        named(verdict, "damaged", "a checkpoint is missing, or among the pages before page 6")
+        assert verdict.complete.state == "recovered" and verdict.pages == 2
 
 
 def test_a_clock_that_was_set_otherwise_is_not_hidden_by_a_later_one(say):

@@ -85,7 +85,12 @@ def _kinds() -> list[maker.Recording]:
     long, _ = maker.normal(66)
     header = maker.Recording(Device(), [OWNER])
     header.checkpoint("damaged", seen=5)
-    return [whole, between, recovered, unfinished, long, header]
+    empty, _ = maker.begin()  # its last checkpoint lists no leaf
+    empty.sound(maker.tone(30, 1))
+    empty.checkpoint()
+    empty.file.append(b"torn".ljust(PAGE, b"\xaa"))
+    empty.checkpoint("recovered", seen=3)
+    return [whole, between, recovered, unfinished, long, header, empty]
 
 
 KINDS = _kinds()

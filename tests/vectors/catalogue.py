@@ -397,6 +397,7 @@ def _ends() -> None:
             flip(recording, -1, 420)
             about = "one bit in the list of the recovery's checkpoint"
             _add("recovered-flipped", about, "tree failure", recording, ("damaged", state), _BAD)
+    _cut_off_behind_a_checkpoint()
     recording = Recording(Device(), [OWNER])
     recording.checkpoint("recovered", seen=0)
     about = "power was cut before the first page of sound"
@@ -433,6 +434,38 @@ def _ends() -> None:
     recording.checkpoint("end")
     about = "two CLOCKs, 0.9 s apart, where 31 ms have passed and each may err by 40 ms"
     _add("clocks-disagree", about, "not continuous", recording, _WHOLE, (4, 0))
+
+
+def _cut_off_behind_a_checkpoint() -> None:
+    """Power goes right behind a running checkpoint: that of the recovery lists no leaf, and stands on it."""
+
+    def cut_off(leaves: int = 0) -> Recording:
+        recording, _ = maker.begin(owners=[OWNER])
+        recording.checkpoint()
+        for number in range(leaves):
+            recording.sound(maker.tone(30, number))
+        recording.checkpoint("recovered", seen=2)
+        return recording
+
+    def add(name: str, about: str, recording: Recording, intact: str = "damaged", complete: str = "recovered") -> None:
+        _add(f"recovered-checkpoint-{name}", about, "tree failure", recording, (intact, complete), _BAD)
+
+    add("flipped", "one bit in the note of the checkpoint that a recovery stands on", flip(cut_off(), 3, 200))
+    recording = cut_off()
+    recording.file[3] = bytes(PAGE)
+    add("zeroed", "zeros in place of the checkpoint that a recovery stands on", recording)
+    recording = cut_off()
+    del recording.file[3]
+    about = "the checkpoint that a recovery stands on taken out: no accident moves the pages behind it"
+    add("removed", about, recording, "not intact")
+    recording = cut_off(1)
+    recording.file[3:5] = [bytes(PAGE)]
+    about = "one page of zeros in place of two, the checkpoint that a recovery stands on and the leaf behind it"
+    add("and-leaf-removed", about, recording, "not intact", "cut short")
+    recording = cut_off(1)
+    recording.file[3:5] = [bytes(PAGE), bytes(PAGE)]
+    about = "zeros in place of both; whether the page of the leaf was torn by the cut nobody can tell"
+    add("and-leaf-zeroed", about, recording, "damaged", "cut short")
 
 
 def _chain() -> None:
