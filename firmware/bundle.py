@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from viper import ptr8, ptr32
 
-MOUNT = "/firmware"
+MOUNT = "/f"  # short: each module's path stays in RAM
 BLOCKS = const(32)  # of flash, for the image
 RESERVED = const(160)  # at the end of the flash: the image, then what hal/flash.py keeps (hal/reserve.py)
 

@@ -20,27 +20,11 @@ try:
     import bundle
 
     bundle.mount()
-    from recorder import room  # noqa: F401 (and the microphone's ring first: later there are no pieces of memory so large)
-    from recorder.hal import mic, power  # noqa: F401
-
-    held = bytearray(16384)  # while code is loaded, so that afterwards there is a large piece for what comes and goes
-    from recorder.session import Session
-
-    del held
+    from recorder import starting
 except Exception:  # firmware that is damaged can raise any
     sys.path[:] = ["/"]
     import unfinished
 
     unfinished.tell()
 else:
-    fault = power.last_fault()
-    if fault == 64:  # MAINTENANCE: its owner asked for the prompt (recorder/errands.py)
-        micropython.kbd_intr(3)
-    else:
-        if fault:
-            power.note_fault(fault)  # for the journal
-        try:
-            Session().run()
-        except Exception as error:
-            power.crashed(error)
-        power.reset()
+    starting.run()

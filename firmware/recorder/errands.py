@@ -41,7 +41,7 @@ _NO_RECEIPT = const(10)
 _UNSYNCED = const(11)
 
 _NOTES_MOST = const(512)  # more than any journal keeps
-_PROMPT = const(64)  # fault code that main.py takes for a wish for the prompt
+_PROMPT = const(64)  # fault code that starting.py takes for a wish for the prompt
 _SAID_MS = const(200)  # for the last bytes to leave the cable's buffers
 
 
@@ -341,7 +341,7 @@ class Errands:
         return run(self._session)
 
     def prompt(self) -> None:
-        """Start again into MicroPython's prompt, so that the firmware can be exchanged (main.py). Kept as a fault."""
+        """Start again into MicroPython's prompt, so that the firmware can be exchanged (starting.py). Kept as a fault."""
         self._session.journal.append(entries.FAULT, 0, b"maintenance")
         clock.idle(_SAID_MS)
         power.note_fault(_PROMPT)

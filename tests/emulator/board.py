@@ -86,6 +86,7 @@ class Board:
             load_uf2(image, self.mcu)
             if files is not None:
                 install.put(self.mcu.flash, files)
+        self._files = files or {}
         self.time = Timebase(self.mcu)
         self.resets: list[tuple[float, str]] = []
         self.oscillator = RingOscillator(self.mcu, seed)
@@ -221,7 +222,7 @@ class Board:
         self.cable.send(b"\r\x03\x03\x01")
         self.run_until(lambda: self.cable.sent.endswith(b"raw REPL; CTRL-B to exit\r\n>"), seconds, "the raw prompt")
         self.cable.take()
-        self.cable.send(source.encode() + b"\x04")
+        self.cable.send(install.as_installed(self._files, "prompt", source).encode() + b"\x04")
         self.run_until(
             lambda: self.cable.sent.count(b"\x04") >= 2 and self.cable.sent.endswith(b">"), seconds, "the end"
         )

@@ -14,6 +14,7 @@ from typing import Any
 from littlefs import LittleFS, UserContext
 
 from earwitness.install import drivers, image
+from earwitness.install.names import Names
 
 IMAGE = "(image)"  # among files: what lies in flash of its own, and is no file
 START = 0x12C000  # of the file system in a Pico W's 2 MiB
@@ -26,6 +27,7 @@ _PROGRAM_BYTES = 256
 _HELD_BYTES = 768  # more than littlefs keeps inside a directory
 _VERSION = 0x00020000
 _CORRUPT = -84  # LFS_ERR_CORRUPT
+_NAMES: dict[bytes, Names] = {}  # by image: what everything in it is called
 _DRIVERS = Path(tempfile.gettempdir()) / "earwitness-drivers"
 
 
@@ -35,7 +37,14 @@ def firmware(*, chips: bool = False) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         modules: Mapping[str, Path] = drivers.unpack(drivers.fetch(_DRIVERS), Path(folder)) if chips else {}
         built = image.build(image.sources(), modules)
+    _NAMES[built.image] = built.names
     return {**built.files, IMAGE: built.image}
+
+
+def as_installed(files: Mapping[str, bytes], path: str, source: str) -> str:
+    """A source that is run beside the firmware among `files`, with the names that the installation gave to everything."""
+    names = _NAMES.get(files.get(IMAGE, b""))
+    return names.source(path, source) if names is not None else source
 
 
 def names(flash: bytes) -> set[str]:

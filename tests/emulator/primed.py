@@ -29,7 +29,7 @@ _PAINT = 0xA5
 _ASKED, _FREE = 2, 3  # of the watchdog's scratch registers: the probe is asked there, and leaves the free heap
 
 # Told by the firmware itself when it is asked, so that nothing else is disturbed by it: free heap after a collection.
-_PROBE = b"""
+_PROBE = """
 import gc
 import machine
 from recorder.hal import clock
@@ -84,9 +84,9 @@ def make(uf2: Path, folder: Path, sound: Sequence[int]) -> tuple[Board, Computer
     card = folder / "first-card.img"
     make_card(card, CARD_BYTES)
     files = dict(install.firmware())
-    files["probe.py"] = _PROBE
+    files["probe.py"] = install.as_installed(files, "probe.py", _PROBE).encode()
     files["main.py"] = files["main.py"].replace(
-        b"            Session().run()", b"            sys.path.append('/'); import probe; Session().run()"
+        b"    starting.run()", b"    sys.path.append('/'); import probe; starting.run()"
     )
     assert b"import probe" in files["main.py"]
     board = Board(uf2, files=files, card=card, sound=sound)

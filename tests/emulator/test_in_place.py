@@ -20,8 +20,7 @@ _MOST_IN_RAM = 0.05  # of the functions: lambdas and others that a module keeps 
 _IN_PLACE = """
 import bundle
 bundle.mount()
-from recorder import room
-from recorder.hal import mic, power
+from recorder import starting
 from recorder.session import Session
 session = Session()
 import gc, sys
@@ -36,7 +35,7 @@ def of(things):
 flash = ram = 0
 left = []
 for name, module in sys.modules.items():
-    if name.startswith("recorder"):
+    if getattr(module, "__file__", "").startswith(bundle.MOUNT):
         for function in of(list(module.__dict__.values())):
             if mem32[id(function) + 12] < 0x20000000:
                 flash += 1

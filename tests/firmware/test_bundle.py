@@ -56,7 +56,7 @@ def test_modules_are_imported_from_the_one_image(mpy, installed: Path) -> None:
     said = _run(
         mpy, installed, "bundle.mount(image)\nimport band.drum\nemit([band.drum.sound[:10], band.drum.__file__])"
     )
-    assert said == ["boom pling", "/firmware/band/drum.mpy"]
+    assert said == ["boom pling", "/f/band/drum.mpy"]
 
 
 def test_a_module_finds_another(mpy, installed: Path) -> None:
@@ -91,14 +91,14 @@ def test_without_one_nothing_changes_and_no_version_is_claimed(mpy, tmp_path: Pa
 @pytest.mark.parametrize("kept", [0, 5, 40, 200, -101])
 def test_an_image_cut_short_is_no_firmware(mpy, installed: Path, kept: int) -> None:
     installed.write_bytes(installed.read_bytes()[:kept])
-    said = _run(mpy, installed, "bundle.mount(image)\nemit(['/firmware' in sys.path, bundle.version(image)[1]])")
+    said = _run(mpy, installed, "bundle.mount(image)\nemit(['/f' in sys.path, bundle.version(image)[1]])")
     assert said == [False, ""]
 
 
 def test_erased_flash_is_no_firmware(mpy, installed: Path) -> None:
     for erased in (b"\xff" * 9000, b"\0" * 4096 + installed.read_bytes()[4096:]):
         installed.write_bytes(erased)
-        said = _run(mpy, installed, "bundle.mount(image)\nemit(['/firmware' in sys.path, bundle.version(image)[1]])")
+        said = _run(mpy, installed, "bundle.mount(image)\nemit(['/f' in sys.path, bundle.version(image)[1]])")
         assert said == [False, ""]
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from earwitness.errors import EarwitnessError
 from earwitness.install.constants import inline
+from earwitness.install.names import fields, rename
 
 _PRIVATE: Final = re.compile(r"_[A-Za-z]\w*")
 _VIPER_TYPES: Final = frozenset(("ptr", "ptr8", "ptr16", "ptr32", "int", "uint", "bool", "object"))
@@ -97,30 +98,14 @@ def _viper_type(annotation: ast.expr | None) -> ast.expr | None:
     return ast.Name(word) if isinstance(word, str) and word in _VIPER_TYPES else None
 
 
-def _fields(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    """Every place where a name stands: node and field."""
-    for node in ast.walk(tree):
-        for field in ("id", "attr", "arg", "name", "asname"):
-            if isinstance(getattr(node, field, None), str):
-                yield node, field
-
-
 def _names(tree: ast.AST) -> set[str]:
-    return {getattr(node, field) for node, field in _fields(tree)}
+    return {getattr(node, field) for node, field in fields(tree)}
 
 
 def _letters() -> Iterator[str]:
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_lowercase, repeat=length):
             yield "".join(letters)
-
-
-def _rename(tree: ast.AST, names: Mapping[str, str]) -> None:
-    for node, field in _fields(tree):
-        setattr(node, field, names.get(getattr(node, field), getattr(node, field)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            node.names = [names.get(name, name) for name in node.names]
 
 
 def _shorten_parameters(function: ast.FunctionDef, keywords: set[object], taken: set[str]) -> None:
@@ -149,12 +134,12 @@ def _shorten_parameters(function: ast.FunctionDef, keywords: set[object], taken:
 
 def _shorten_private(tree: ast.AST, texts: set[object]) -> None:
     """Give the module's private names letters, the most used ones first. A name that some text spells stays."""
-    counts = Counter(getattr(node, field) for node, field in _fields(tree))
+    counts = Counter(getattr(node, field) for node, field in fields(tree))
     taken = set(counts)
     letters = ("_" + letter for letter in _letters() if "_" + letter not in taken)
     private = [name for name in counts if _PRIVATE.fullmatch(name) and name not in texts]
     private.sort(key=lambda name: (-counts[name], name))
-    _rename(tree, {name: next(letters) for name in private})
+    rename(tree, {name: next(letters) for name in private})
 
 
 def _check_private(trees: Mapping[str, ast.AST]) -> None:
@@ -164,7 +149,7 @@ def _check_private(trees: Mapping[str, ast.AST]) -> None:
     }
     for path, tree in trees.items():
         made = set()
-        for node, field in _fields(tree):
+        for node, field in fields(tree):
             store = isinstance(getattr(node, "ctx", None), ast.Store)
             if store or field == "asname" or isinstance(node, ast.FunctionDef | ast.ClassDef | ast.arg):
                 made.add(getattr(node, field))

@@ -16,6 +16,7 @@ from earwitness import __version__
 from earwitness.errors import EarwitnessError
 from earwitness.install import mpy
 from earwitness.install.compact import compact
+from earwitness.install.names import Names, identifiers
 
 ARCHITECTURE: Final = "armv6m"  # RP2040
 # Started by MicroPython itself, from the top of the flash's file system; everything else is in the image.
@@ -23,17 +24,19 @@ STARTERS: Final = ("boot.py", "main.py")
 _ROOT_MODULES: Final = ("bundle.py", "update.py", "unfinished.py")  # what finds the image cannot be in it
 LARGEST: Final = 32 * 4096  # firmware/bundle.py, BLOCKS
 _DIGITS: Final = 6
+_START: Final = ("recorder/__init__.py", "recorder/starting.py")  # what main.py imports from the image
 _RESERVE: Final = "recorder/hal/reserve.py"  # runs once, before there is an image
 
 
 @dataclass(frozen=True)
 class Firmware:
     """What goes on a recorder: files at the top of its file system, and the image. `hash`: what recordings will name.
-    `reserve`: the module that prepares the flash of a new one."""
+    `reserve`: the module that prepares the flash of a new one. `names`: what everything is called there."""
 
     files: Mapping[str, bytes]
     image: bytes
     reserve: bytes
+    names: Names
 
     @property
     def hash(self) -> bytes:
@@ -69,24 +72,31 @@ def compiled(source: Path | str, name: str) -> bytes:
 def build(folder: Path, drivers: Mapping[str, Path], version: str = __version__) -> Firmware:
     """Compile all of `folder` (the firmware's) and `drivers` (module path to source). Raises EarwitnessError."""
     top = {name: (folder / name).read_bytes() for name in STARTERS}
-    names = compact(
+    sources = compact(
         {
             source.relative_to(folder).as_posix(): source.read_text(encoding="utf-8")
             for source in sorted(folder.rglob("*.py"))
             if source.name not in STARTERS or source.parent != folder
         }
     )
-    names.update({name: source.read_text(encoding="utf-8") for name, source in drivers.items()})
+    unchanged = {name: source.read_text(encoding="utf-8") for name, source in drivers.items()}
+    others = [*(text.decode() for text in top.values()), *unchanged.values()]
+    names = Names(
+        sources,
+        stay=(*_ROOT_MODULES, *_START, _RESERVE),
+        leave={name for text in others for name in identifiers(text)},
+    )
+    modules = {place: names.source(path, text) for path, text in sources.items() if (place := names.path(path))}
+    modules.update(unchanged)
     with ThreadPoolExecutor() as pool:
-        codes = dict(zip(names, pool.map(lambda item: compiled(item[1], item[0]), names.items()), strict=True))
+        codes = dict(zip(modules, pool.map(lambda item: compiled(item[1], item[0]), modules.items()), strict=True))
     for name in _ROOT_MODULES:
         top[name[:-3] + ".mpy"] = codes.pop(name)
     reserve = codes.pop(_RESERVE, b"")
-    modules = {name[:-3] + ".mpy": code for name, code in sorted(codes.items())}
-    data = _image(modules, version)
+    data = _image({name[:-3] + ".mpy": code for name, code in sorted(codes.items())}, version)
     if len(data) > LARGEST:
         raise EarwitnessError(f"The firmware is {len(data)} bytes long; a recorder has room for {LARGEST}.")
-    return Firmware(top, data, reserve)
+    return Firmware(top, data, reserve, names)
 
 
 def _image(modules: Mapping[str, bytes], version: str) -> bytes:

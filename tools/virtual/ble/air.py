@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bumble import core, hci
+from bumble import core, hci, ll
 from bumble.controller import Controller
 from bumble.link import LocalLink
 
 _ATT_CHANNEL = 4
 _NOTIFICATION, _WRITE_COMMAND = 0x1B, 0x52
 _LINK_BYTES = 10  # of a packet on the air, beside what it carries: preamble, access address, head, CRC
+_ESTABLISH_S = 0.1  # six connection events without an answer
 _KEPT = 4000  # packets and advertisements that a listener remembers
 
 
@@ -141,6 +142,15 @@ class Air(LocalLink):  # type: ignore[misc]
         if hasattr(packet, "data"):
             self.advertised.add((str(packet.advertiser_address), bytes(packet.data)))
         super().send_advertising_pdu(sender_controller, packet)
+        if isinstance(packet, ll.ConnectInd):
+            asyncio.get_running_loop().call_later(_ESTABLISH_S, self._check_established, sender_controller, packet)
+
+    def _check_established(self, central: Controller, packet: ll.ConnectInd) -> None:
+        """Who asked for a connection and is not answered, because the other stopped advertising just then, loses it."""
+        connection = central.le_connections.get(packet.advertiser_address)
+        receiver = self.find_le_controller(packet.advertiser_address)
+        if connection is not None and (receiver is None or packet.initiator_address not in receiver.le_connections):
+            central.on_le_disconnected(connection, hci.HCI_CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR)
 
     def send_acl_data(
         self,

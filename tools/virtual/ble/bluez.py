@@ -128,7 +128,8 @@ class Bluez:
                 "org.bluez.Error.Failed",
                 f"Operation failed with ATT error: 0x{error.error_code:02x}",
             )
-        except (core.BaseBumbleError, TimeoutError, KeyError) as error:
+        except (core.BaseBumbleError, TimeoutError, KeyError, asyncio.CancelledError) as error:
+            # Bumble cancels what waits for an answer when the connection ends
             reply = Message.new_error(message, "org.bluez.Error.Failed", str(error) or "Not connected")
         reply = reply or Message.new_method_return(message)
         if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
