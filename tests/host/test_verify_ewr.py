@@ -34,7 +34,7 @@ OWNER = Owner()
 
 def by_script(path: Path, key: bytes | None, beside: tuple[Path, ...] = ()) -> int:
     """Its exit code, without a process of its own."""
-    code, said = verify_ewr.answer(verify_ewr.Check(path, key or b""), "", [str(other) for other in beside])
+    code, said = verify_ewr.answer(verify_ewr.Check(path, key or b""), "", tuple(map(str, beside)))
     assert all(len(line) > 10 for line in said)
     return code
 
