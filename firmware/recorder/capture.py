@@ -13,7 +13,7 @@ import micropython
 from micropython import const
 
 from recorder import pages
-from recorder.audio import flac
+from recorder.audio.flac import constant, encode, needed
 from recorder.hal import clock, mic
 from recorder.pages import PageQueue
 from recorder.seal.mac import sha256_into
@@ -208,15 +208,14 @@ class Capture:
             self._stamp()
         if count < _LEAST or (queue.samples and queue.codec == pages.PCM):
             return self._take_pcm(count)
-        room, offset = queue.room(), queue.offset()
-        size = flac.encode(self._ring, self._at, count, self._position, queue.buffer, offset, room)
+        size = self._code(count)
         if size == 0:  # it does not fit: a smaller block may
-            count = (count * room // flac.needed()) & ~63
+            count = (count * queue.room() // needed()) & ~63
             if count >= _SMALL:
-                size = flac.encode(self._ring, self._at, count, self._position, queue.buffer, offset, room)
+                size = self._code(count)
             if size == 0:
                 return self._seal()
-        if not flac.constant():
+        if not constant():
             self._constant = 0
             if self.silent:
                 self._hears(True, 0)
@@ -227,6 +226,13 @@ class Capture:
         if size > 2 * count and queue.samples == 0:
             return self._take_pcm(count)  # it does not shrink: plain samples for this page
         return self._keep(count, size, pages.FLAC)
+
+    def _code(self, count: int) -> int:
+        """Code that many samples behind what the page holds; the bytes they take, 0 if they do not fit."""
+        # By itself: with its arguments the frame of `_take` would exceed what MicroPython puts on the C stack (11 words).
+        return encode(
+            self._ring, self._at, count, self._position, self.queue.buffer, self.queue.offset(), self.queue.room()
+        )
 
     def _take_pcm(self, count: int) -> bool:
         queue = self.queue

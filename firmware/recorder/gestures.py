@@ -31,7 +31,8 @@ class Gestures:
         while True:
             edge = button.next_edge(self._stamp)
             if edge < 0:
-                return self._by_time(clock.now_us())
+                # Asked each turn: after 18 minutes a time is an object, made only where it is wanted.
+                return 0 if self._down_us < 0 and self._first_us < 0 else self._by_time(clock.now_us())
             time_us = int.from_bytes(self._stamp, "little")
             due = self._by_time(time_us) if edge == 1 else 0
             found = self._pressed(time_us) if edge == 1 else self._released(time_us)

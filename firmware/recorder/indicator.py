@@ -99,8 +99,10 @@ def _phase(shape: "tuple[int, ...]", at_ms: int, repeat: bool) -> int:
         if not repeat:
             return -1
         at_ms %= total
-    for index, part in enumerate(shape):
+    lit = 1
+    for part in shape:
         if at_ms < part:
-            return 1 - (index & 1)
+            return lit
         at_ms -= part
+        lit ^= 1
     return 0

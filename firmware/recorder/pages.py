@@ -98,7 +98,7 @@ class PageQueue:
 
     def stamp(self, position: "array[int]", behind_us: int, stopped_us: int) -> None:
         """Say when and where the page's first sample was: `behind_us` before now, or before `stopped_us` if that is not 0."""
-        self._low, self._high = position[0], position[1]
+        pack_into("8s", self.buffer, _BODY, position)  # as it lies in memory: a number may exceed what needs no object
         if stopped_us:
             pack_into("<Q", self.buffer, _BODY + 8, stopped_us - behind_us)
         else:
@@ -135,9 +135,8 @@ class PageQueue:
             self.seal_due = True
             return False
         page = self.buffer
-        head = (self.samples, self._event_bytes, self._audio_bytes, self.codec, 0, self.lost, 0)
-        pack_into("<II", page, _BODY, self._low, self._high)
-        pack_into("<HHHBBII", page, _BODY + 16, *head)
+        # Codec and lost are of 1 and 4 bytes, and zeros follow each.
+        pack_into("<HHHHQ", page, _BODY + 16, self.samples, self._event_bytes, self._audio_bytes, self.codec, self.lost)
         wipe(memoryview(page)[self.offset() : _END])
         self._sealer.seal(page, self._leaves[self._fill])
         self.lost = 0
@@ -161,9 +160,13 @@ class PageQueue:
 
     # --- the queue -------------------------------------------------------------------------------------------------
 
-    def front(self) -> "tuple[bytearray, bytearray]":
-        """The oldest sealed page (4096 bytes) and its leaf hash (32 bytes); only if `queued`."""
-        return self._pages[self._head], self._leaves[self._head]
+    def front(self) -> bytearray:
+        """The oldest sealed page, 4096 bytes; only if `queued`."""
+        return self._pages[self._head]
+
+    def leaf(self) -> bytearray:
+        """Its leaf hash, 32 bytes."""
+        return self._leaves[self._head]
 
     def pop(self) -> None:
         """The front page is on the card."""

@@ -52,7 +52,6 @@ _COLLECT_PAGES = const(4)  # about two seconds of speech
 _BATTERY_EVENT_MS = const(600_000)
 _LONGEST_MS = const(71 * 3600 * 1000)  # the microphone's sample counter ends at 74 h
 _MOST_PAGES = const(524_000)  # 2 GiB, where FAT tools begin to disagree
-_WARNINGS = (15, 10, 5)  # minutes left
 _PAGES_A_MINUTE = const(130)  # of speech, until this recording's own rate is known
 
 
@@ -178,14 +177,14 @@ class Running:
     # --- pages and checkpoints -------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        queue, log = self._queue, self._log
+        queue = self._queue
+        log = self._log
         while queue.queued:
             if log.busy() and log.pending >= _LATE_LEAVES:
                 self._sign()
-            page, leaf = queue.front()
-            self._file.append(page)
+            self._file.append(queue.front())
             self.pages += 1
-            log.add(leaf)
+            log.add(queue.leaf())
             queue.pop()
             if not log.busy() and log.pending >= LEAVES:
                 log.begin("running")
@@ -261,5 +260,4 @@ class Running:
             self.stop(ROLLOVER)
         else:
             left = self.minutes_left()
-            due = sum(1 for minutes in _WARNINGS if left < minutes)
-            self.warned = max(self.warned, due)
+            self.warned = max(self.warned, (left < 15) + (left < 10) + (left < 5))

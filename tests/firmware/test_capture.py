@@ -26,7 +26,7 @@ pages = []
 def take():
     queue = capture.queue
     while queue.queued:
-        page, _ = queue.front()
+        page = queue.front()
         first, mono, samples, events, audio, codec, flags, lost, zero = struct.unpack("<QQHHHBBII", page[32:64])
         pages.append([first, mono, samples, lost, codec, page[64:64+events].hex(), audio, max(page[64+events+audio:4048] or b"\\0")])
         queue.pop()

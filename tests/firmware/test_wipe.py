@@ -288,7 +288,7 @@ def test_sealing_a_page_allocates_little(mpy: Mpy) -> None:
             mac.sha256_into(digest, sealed)
             mac.hmac_into(tag, tagging, digest)
             mac.hmac_into(device_tag, device_key, digest, tag)
-            mac.sha256_into(leaf, b"\\x00", digest, tag, device_tag)
+            leaf[:] = mac.sha256(b"\\x00", digest, tag, device_tag)
             for secret in (key, cipher, tagging):
                 wipe.wipe(secret)
 

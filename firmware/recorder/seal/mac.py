@@ -36,31 +36,50 @@ def _fill_pad(pad: ptr8, key: ptr8, count: int, value: int):  # type: ignore  # 
         i += 1
 
 
-def sha256(*parts: "Bytes") -> bytes:
+# Up to five parts. They are parameters of their own because *parts makes a tuple, and a page takes fourteen hashes.
+
+
+def sha256(a: "Bytes", b: "Bytes" = b"", c: "Bytes" = b"", d: "Bytes" = b"", e: "Bytes" = b"") -> bytes:
     """SHA-256 over the parts, one after the other. Wipe the result if it is secret."""
     try:
-        for part in parts:
-            _hash.update(part)
+        _hash.update(a)
+        if b != b"":
+            _hash.update(b)
+        if c != b"":
+            _hash.update(c)
+        if d != b"":
+            _hash.update(d)
+        if e != b"":
+            _hash.update(e)
         return _hash.digest()
     finally:
         wipe.copy(_state, _new, _state_bytes)
 
 
-def sha256_into(out: "bytearray | memoryview", *parts: "Bytes") -> None:
-    """Write the first len(out) <= 32 bytes of the hash over the parts into `out`."""
-    _move(out, sha256(*parts))
+def sha256_into(out: "bytearray | memoryview", data: "Bytes") -> None:
+    """Write the first len(out) <= 32 bytes of the hash over `data` into `out`."""
+    _move(out, sha256(data))
 
 
-def hmac_into(out: "bytearray | memoryview", key: "Bytes", *parts: "Bytes") -> None:
+def hmac_into(
+    out: "bytearray | memoryview",
+    key: "Bytes",
+    a: "Bytes",
+    b: "Bytes" = b"",
+    c: "Bytes" = b"",
+    d: "Bytes" = b"",
+    e: "Bytes" = b"",
+) -> None:
     """Write the first len(out) <= 32 bytes of HMAC-SHA256(key, parts) into `out`, which may be the key itself."""
     if len(key) > 64:
         short = sha256(key)
-        hmac_into(out, short, *parts)
+        hmac_into(out, short, a, b, c, d, e)
         wipe.wipe(short)
         return
     try:
         _fill_pad(_pad, key, len(key), 0x36)
-        inner = sha256(_pad, *parts)
+        _hash.update(_pad)  # `sha256` goes on from there, and leaves the hash as new
+        inner = sha256(a, b, c, d, e)
         _fill_pad(_pad, key, len(key), 0x5C)
         outer = sha256(_pad, inner)
         wipe.wipe(inner)

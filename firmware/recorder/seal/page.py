@@ -5,7 +5,7 @@ from struct import pack_into
 from micropython import const
 
 from recorder.seal import aesctr
-from recorder.seal.mac import hmac_into, sha256_into
+from recorder.seal.mac import hmac_into, sha256
 from recorder.seal.wipe import wipe
 
 PAGE_BYTES = const(4096)
@@ -29,15 +29,14 @@ def device_tag_key(device_secret: bytes, recording_id: bytes) -> bytearray:
 def finish_leaf(page: bytearray, mac_key: "bytearray | None", tag_key: bytearray, leaf: bytearray) -> None:
     """Write tag (zero without `mac_key`, as in the header) and device tag into `page`; the leaf hash, 32 bytes, into `leaf`."""
     view = memoryview(page)
-    digest = bytearray(32)
-    sha256_into(digest, view[:TAG_OFFSET])
+    digest = sha256(view[:TAG_OFFSET])
     tag = view[TAG_OFFSET:DEVICE_TAG_OFFSET]
     if mac_key is None:
         wipe(tag)
     else:
         hmac_into(tag, mac_key, digest)
     hmac_into(view[DEVICE_TAG_OFFSET:], tag_key, digest, tag)
-    sha256_into(leaf, b"\0", digest, view[TAG_OFFSET:])
+    leaf[:] = sha256(b"\0", digest, view[TAG_OFFSET:])
 
 
 class Sealer:
@@ -55,7 +54,8 @@ class Sealer:
     def seal(self, page: bytearray, leaf: bytearray) -> None:
         """Seal the plain body in `page[32:4048]` in place as leaf `index` and step the ratchet. A page is never sealed twice."""
         pack_into("<4sBBHI16sI", page, 0, MAGIC, AUDIO, SUITE, 0, self.index, self._id, 0)
-        key, work = self._page_key, self._work_key
+        key = self._page_key
+        work = self._work_key
         hmac_into(key, self._chain, b"page")
         hmac_into(work, self._chain, b"next")
         self._chain[:] = work
