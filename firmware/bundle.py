@@ -2,13 +2,15 @@
 
 The image: a first line `earwitness VERSION LENGTH`, where LENGTH is that of all but the hash; a line `PATH OFFSET SIZE
 FUNCTIONS` for every module; an empty line; from there on, at OFFSET, the module's SIZE bytes and 4 for each of its
-functions: where in the module its bytecode begins and how long it is, 16 bits each, little-endian, the longest first; last
-the SHA-256 of everything before, 32 bytes. That hash is what recordings carry as their firmware.
+functions, and as much for each constant of 64 bytes and more: where in the module its bytecode, or what is in it, begins and
+how long that is, 16 bits each, little-endian, the longest first; last the SHA-256 of everything before, 32 bytes. That hash is
+what recordings carry as their firmware.
 
 MicroPython copies what it imports into RAM, all of it, and there is not enough. So when a module has been imported, each of
-its functions is pointed to its own bytecode in flash and the copy is left to the garbage collector. That asks for nothing
-but equal bytes: what is not found in flash byte for byte stays as it is. Nothing of a module runs at that moment, for the
-import is not over yet; a function that ran would lose the code under its feet.
+its functions is pointed to its own bytecode in flash, each long constant among its globals to its own bytes there, and the
+copy is left to the garbage collector. That asks for nothing but equal bytes: what is not found in flash byte for byte stays
+as it is. Nothing of a module runs at that moment, for the import is not over yet; a function that ran would lose the code
+under its feet.
 """
 
 import builtins
@@ -41,6 +43,7 @@ _NO_ENTRY = const(2)  # ENOENT
 _FOLDER = const(0x4000)
 _FILE = const(0x8000)
 _LINE_BYTES = const(96)
+_LEAST_BYTES = const(64)  # of a constant that the table names
 _HASH_BYTES = const(32)
 _CLOSE = const(4)
 _BUFFER_SIZE = const(11)
@@ -137,9 +140,14 @@ _WRAPPERS = (property, staticmethod, classmethod)
 
 
 @micropython.viper
-def _point(function: int, module: int, table: int, count: int):  # type: ignore[no-untyped-def]
-    """Point mp_obj_fun_bc_t at address `function` to its bytecode in flash, if it is there."""
-    fields = ptr32(function)
+def _point(thing: int, module: int, table: int, count: int):  # type: ignore[no-untyped-def]
+    """Point the mp_obj_fun_bc_t at address `thing` to its bytecode in flash, or the mp_obj_str_t to its bytes, if they are there.
+
+    `count`: lines of the table, and from bit 16 on how many bytes there are to be, 0 for as many as a line says.
+    """
+    fields = ptr32(thing)
+    wanted = count >> 16
+    count &= 0xFFFF
     code = fields[3]
     if code < 0x20000000 or code >= 0x20042000:  # in flash already; or no address: another MicroPython's object
         return
@@ -153,7 +161,7 @@ def _point(function: int, module: int, table: int, count: int):  # type: ignore[
         same = 0
         while same < length and copy[same] == flash[same]:
             same += 1
-        if same == length:
+        if same == length and (not wanted or length == wanted):
             fields[3] = start
             return
         line += 4
@@ -172,11 +180,24 @@ def _settle(things: "Any", where: "tuple[str, int, int, int]") -> None:
             _settle(thing.__dict__.values(), where)
         elif kind in _FUNCTIONS:
             _point(id(thing), *where[1:])
+        elif kind is bytes and len(thing) >= _LEAST_BYTES:
+            _point(id(thing), where[1], where[2], where[3] | len(thing) << 16)
         elif kind in _WRAPPERS:
             for field in range(1, 4 if kind is property else 2):
                 function = int(_word(id(thing), field))
                 if function & 3 == 0 and _word(function, 0) in _FUNCTION_TYPES:
                     _point(function, *where[1:])
+
+
+def _settle_this(image: "memoryview") -> None:
+    """Run this module itself in place, as soon as the functions that do this have come to their end."""
+    try:
+        Bundle(image).open("bundle.mpy", "rb")
+    except OSError:  # an image of another version
+        return
+    gc.disable()
+    _settle(globals().values(), _loading.pop())
+    gc.enable()
 
 
 _import = builtins.__import__
@@ -219,6 +240,7 @@ def mount(image: "Any" = None) -> None:
         sys.modules[name] = __import__(name)
     sys.path[:] = [MOUNT]
     builtins.__import__ = _import_in_place
+    _settle_this(image)
 
 
 def _end(image: "memoryview") -> int:

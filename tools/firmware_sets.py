@@ -2,8 +2,8 @@
 """Prints what each module of the firmware takes, compiled as it is installed, by resident set.
 
 The record set is what session.py imports, and what that imports: it stays while it records. The idle set is the rest,
-imported when asked for and dropped before recording. Of both, the chip runs bytecode where it lies in flash (bundle.py); names,
-constants and native code take RAM.
+imported when asked for and dropped before recording. Of both, the chip uses bytecode and long constants where they lie in flash
+(bundle.py), and names that it has anyway; other constants and native code take RAM.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def record_set(modules: Mapping[str, str]) -> set[str]:
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of a module as it is installed, and how many of them are bytecode, which is run from flash."""
+    """Bytes of a module as it is installed, and how many of them the chip has in flash and does not copy."""
 
     whole: int
     in_flash: int
@@ -66,17 +66,23 @@ class Size:
 
 def sizes() -> dict[str, Size]:
     """Path to size of each module."""
-    from earwitness.install import mpy
     from earwitness.install.compact import compact
     from earwitness.install.image import compiled
+    from earwitness.install.names import Names
 
     modules = compact(sources())
+    names = Names(modules)
     with ThreadPoolExecutor(2) as pool:
-        codes = pool.map(lambda item: compiled(item[1], item[0]), modules.items())
-        return {
-            path: Size(len(code), sum(length for _, length in mpy.functions(code)))
-            for path, code in zip(modules, codes, strict=True)
-        }
+        codes = pool.map(lambda item: compiled(names.source(*item), item[0]), modules.items())
+        return {path: Size(len(code), _in_flash(code)) for path, code in zip(modules, codes, strict=True)}
+
+
+def _in_flash(code: bytes) -> int:
+    from earwitness.install import mpy
+    from earwitness.install.names import chip_names
+
+    pieces = sum(length for _, length in mpy.functions(code) + mpy.constants(code))
+    return pieces + sum(len(name) + 2 for name in mpy.names(code) if name in chip_names())
 
 
 def main() -> int:

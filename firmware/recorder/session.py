@@ -81,9 +81,7 @@ class Session:
 
     def run(self) -> None:
         """The main loop."""
-        from recorder import readiness
-
-        readiness.wake(self)
+        self._wake()
         drop_idle_set()
         while True:
             power.feed()
@@ -92,6 +90,11 @@ class Session:
                 clock.idle(_RECORDING_TURN_MS)
             else:
                 clock.idle(0 if talking else _IDLE_TURN_MS)
+
+    def _wake(self) -> None:  # not in run(), which never ends: what it once held would stay
+        from recorder import readiness
+
+        readiness.wake(self)
 
     def step(self) -> bool:
         """One turn of the main loop; True while the link has more to say at once."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("emulated recorder")]
 
 RATE_HZ = 16_000
-LEAST_HEAP = 44 * 1024  # nothing is loaded while it records, and the largest thing that is made has 2 KiB
+LEAST_HEAP = 64_000  # nothing is loaded while it records, and the largest thing that is made has 2 KiB
 MOST_STACK = 6 * 1024  # of 8
 FIRST_SAMPLE_S = 0.3
 CUT_COSTS_S = 1.0

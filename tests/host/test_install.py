@@ -74,7 +74,7 @@ def test_the_same_sources_give_the_same_hash_anywhere(firmware: image.Firmware) 
     assert image.build(image.sources(), {}).image == firmware.image
 
 
-def test_functions_lie_where_the_image_says(firmware: image.Firmware) -> None:
+def test_functions_and_long_constants_lie_where_the_image_says(firmware: image.Firmware) -> None:
     """Longest first, none beyond its module, and no two over each other."""
     _, modules, functions = _index(firmware.image)
     assert sum(map(len, functions.values())) > 400
@@ -101,6 +101,15 @@ def test_bytecode_is_found_between_whatever_a_module_holds() -> None:
     assert len(found) == 4  # first and its list, the class and its method; neither viper nor native code
     returns = 0x63
     assert all(code[offset + length - 1] == returns for offset, length in found)
+    assert set(mpy.names(code)) >= {"Fourth", "fifth", "third"}
+
+
+def test_long_constants_are_found_and_only_they() -> None:
+    long, short = bytes(range(100, 164)), bytes(range(1, 64))
+    code = image.compiled(
+        f"A = {long!r}\nB = {short!r}\nC = 'c' * 65\nD = {'d' * 200!r}\nE = (3, {long[::-1]!r})\n", "m"
+    )
+    assert sorted(code[at : at + length] for at, length in mpy.constants(code)) == sorted([long, long[::-1]])
 
 
 @given(st.data())

@@ -196,8 +196,8 @@ def hang_up() -> None:
 def off() -> None:
     radio = _radio
     radio.advertising = False
+    radio.ble.irq(None)  # it would keep this module in memory
     if radio.ble.active():
         radio.ble.active(False)
-        radio.ble.irq(None)
         network.WLAN().deinit()  # the chip behind both: its driver must know that it has no power from now on
     radio.connection = -1

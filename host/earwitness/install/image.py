@@ -21,7 +21,8 @@ from earwitness.install.names import Names, identifiers
 ARCHITECTURE: Final = "armv6m"  # RP2040
 # Started by MicroPython itself, from the top of the flash's file system; everything else is in the image.
 STARTERS: Final = ("boot.py", "main.py")
-_ROOT_MODULES: Final = ("bundle.py", "update.py", "unfinished.py")  # what finds the image cannot be in it
+_ROOT_MODULES: Final = ("bundle.py", "update.py", "unfinished.py")  # what finds the image cannot be in it alone
+_IN_PLACE: Final = "bundle.py"  # finds itself there afterwards
 LARGEST: Final = 32 * 4096  # firmware/bundle.py, BLOCKS
 _DIGITS: Final = 6
 _START: Final = ("recorder/__init__.py", "recorder/starting.py")  # what main.py imports from the image
@@ -91,7 +92,7 @@ def build(folder: Path, drivers: Mapping[str, Path], version: str = __version__)
     with ThreadPoolExecutor() as pool:
         codes = dict(zip(modules, pool.map(lambda item: compiled(item[1], item[0]), modules.items()), strict=True))
     for name in _ROOT_MODULES:
-        top[name[:-3] + ".mpy"] = codes.pop(name)
+        top[name[:-3] + ".mpy"] = codes[name] if name == _IN_PLACE else codes.pop(name)
     reserve = codes.pop(_RESERVE, b"")
     data = _image({name[:-3] + ".mpy": code for name, code in sorted(codes.items())}, version)
     if len(data) > LARGEST:
@@ -104,9 +105,9 @@ def _image(modules: Mapping[str, bytes], version: str) -> bytes:
     lines, code = [], b""
     for name, module in modules.items():
         # Of two functions of which one begins like the other whole, the longer is to be found first.
-        functions = sorted(mpy.functions(module), key=lambda function: -function[1])
-        lines.append(f"{name} {len(code)} {len(module)} {len(functions)}\n")
-        code += module + b"".join(struct.pack("<HH", *function) for function in functions)
+        pieces = sorted(mpy.functions(module) + mpy.constants(module), key=lambda piece: -piece[1])
+        lines.append(f"{name} {len(code)} {len(module)} {len(pieces)}\n")
+        code += module + b"".join(struct.pack("<HH", *piece) for piece in pieces)
     index = "".join(lines).encode("ascii") + b"\n"
     rest = index + code
     # The first line tells the length of all, its own with it.

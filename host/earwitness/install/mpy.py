@@ -1,4 +1,4 @@
-"""Where in a compiled module the bytecode of its functions lies, so that the recorder can run it from there.
+"""Where in a compiled module the bytecode of its functions lies, and its long constants, so that the recorder can use it there.
 
 The .mpy format, version 6: docs.micropython.org/en/latest/reference/mpyfiles.html, and load_raw_code in py/persistentcode.c.
 """
@@ -9,9 +9,12 @@ from typing import Final
 
 from earwitness.errors import EarwitnessError
 
+LEAST_BYTES: Final = 64  # firmware/bundle.py
+
 _VERSION: Final = 6
 _STATIC_OBJECTS: Final = range(5)  # the function table, None, False, True, ...
-_TEXTS: Final = (5, 6)  # str and bytes, with a zero byte behind
+_BYTES: Final = 6
+_TEXTS: Final = (5, _BYTES)  # str and bytes, with a zero byte behind
 _TUPLE: Final = 10
 _BYTECODE, _NATIVE, _VIPER = range(3)
 _VIPER_DATA: Final = (
@@ -21,19 +24,37 @@ _VIPER_DATA: Final = (
 
 def functions(code: bytes) -> list[tuple[int, int]]:
     """(offset, length) of each function's bytecode in `code`, without that of the module itself. Raises EarwitnessError."""
+    return _read(code).functions[1:]
+
+
+def constants(code: bytes) -> list[tuple[int, int]]:
+    """(offset, length) of the bytes of each constant that has at least LEAST_BYTES. Raises EarwitnessError."""
+    return _read(code).constants
+
+
+def names(code: bytes) -> list[str]:
+    """The names that it spells: all but those that every MicroPython has by number. Raises EarwitnessError."""
+    return _read(code).names
+
+
+def _read(code: bytes) -> _Reader:
+    reader = _Reader(code)
     try:
-        return _Reader(code).functions()
+        reader.read()
     except IndexError:
         raise EarwitnessError("A compiled module is cut short.") from None
+    return reader
 
 
 class _Reader:
     def __init__(self, code: bytes) -> None:
         self._code = code
         self._at = 0
-        self._found: list[tuple[int, int]] = []
+        self.functions: list[tuple[int, int]] = []
+        self.constants: list[tuple[int, int]] = []
+        self.names: list[str] = []
 
-    def functions(self) -> list[tuple[int, int]]:
+    def read(self) -> None:
         if self._code[:1] != b"M" or self._code[1] != _VERSION:
             raise EarwitnessError("A compiled module is of another version of MicroPython.")
         self._at = 4
@@ -45,7 +66,6 @@ class _Reader:
         self._function()
         if self._at != len(self._code):
             raise EarwitnessError("A compiled module goes on after its end.")
-        return self._found[1:]
 
     def _uint(self) -> int:
         value = 0
@@ -59,7 +79,9 @@ class _Reader:
     def _name(self) -> None:
         size = self._uint()
         if not size & 1:  # else one that MicroPython has already
-            self._at += (size >> 1) + 1
+            end = self._at + (size >> 1)
+            self.names.append(self._code[self._at : end].decode("utf-8", "replace"))
+            self._at = end + 1
 
     def _object(self) -> None:
         kind = self._code[self._at]
@@ -71,13 +93,15 @@ class _Reader:
             for _ in range(size):
                 self._object()
         else:
+            if kind == _BYTES and size >= LEAST_BYTES:
+                self.constants.append((self._at, size))
             self._at += size + (kind in _TEXTS)
 
     def _function(self) -> None:
         head = self._uint()
         kind, has_children, length = head & 3, head & 4, head >> 3
-        if kind == _BYTECODE or not self._found:
-            self._found.append((self._at, length))
+        if kind == _BYTECODE or not self.functions:
+            self.functions.append((self._at, length))
         self._at += length
         if kind == _NATIVE:
             self._uint()

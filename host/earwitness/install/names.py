@@ -15,6 +15,7 @@ import builtins
 import keyword
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,7 @@ _COMPILERS: Final = frozenset(
 )
 
 
+@cache
 def chip_names() -> frozenset[str]:
     """Every name that the chip has in flash."""
     return frozenset(Path(__file__).with_name("chip_names.txt").read_text(encoding="ascii").split())
