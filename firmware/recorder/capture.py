@@ -277,11 +277,10 @@ class Capture:
 
     def _tell_lost(self, count: int, reason: int) -> bool:
         """False while the page being filled has to be sealed: its samples are consecutive, a loss stands between pages."""
-        queue = self.queue
-        if queue.samples or queue.first():
+        if self.queue.samples or self.queue.first():
             self._seal()
             return False
-        queue.event(pages.LOST, pack("<QIB", self.position(), count, reason))
+        self.queue.event(pages.LOST, pack("<QIB", self.position(), count, reason))
         self._skip(count)
         self.lost_total += count
         return True

@@ -114,7 +114,8 @@ class PageQueue:
         """Put an event into this page or the next with room for it. `payload` is what follows its time."""
         if mono_us < 0:
             mono_us = clock.now_us()
-        self._waiting.append(pack("<BBQ", kind, 8 + len(payload), mono_us) + payload)
+        head = pack("<BBQ", kind, 8 + len(payload), mono_us)
+        self._waiting.append(head + payload)
 
     def place_events(self) -> bool:
         """Move waiting events into the page; False if it has to be sealed first."""

@@ -13,7 +13,7 @@ Its parts, all of them from power-up on (`None` or False leaves one out):
     board.clock_chip  a DS3231, board.gauge a MAX17048; board.i2c.parts.pop(address) takes one off the bus
     board.cell_volts  at the ADC; board.cable: plug(), unplug(), send(), take(), reading
     board.oscillator  constant = 1 makes its random bit stick
-    board.time        seconds, sys_hz (what the firmware set), alarm(callback).after(seconds)
+    board.time        seconds, sys_hz (what the firmware set), alarm(callback).after(seconds), skip(seconds)
     board.resets      (seconds, cause) of each restart of the chip by itself
 
 board.cut_power() ends it between two instructions; board.flash is then what a next Board is made of, and the card's image file

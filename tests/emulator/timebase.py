@@ -97,6 +97,9 @@ class _Timer(RPTimer):  # type: ignore[misc]
         super().reset()
         self._epoch = self._time.seconds
 
+    def skip(self, seconds: float) -> None:
+        self._epoch -= seconds
+
     def write_uint32(self, offset: int, value: int) -> None:
         if offset in ALARM_REGS:
             alarm = self.alarms[(offset - ALARM0) // 4]
@@ -152,6 +155,10 @@ class Timebase:
     @property
     def seconds(self) -> float:
         return self._seconds + (self.clock.nanos - self._nanos) / self.nanos_per_second
+
+    def skip(self, seconds: float) -> None:
+        """The chip's microsecond timer goes on by so much at once, as after a long time in which nothing else happened."""
+        self._mcu.timer.skip(seconds)
 
     def alarm(self, callback: Callable[[], None]) -> Alarm:
         return Alarm(self, callback)
