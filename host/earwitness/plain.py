@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Final
 
 _HASH: Final = re.compile(r"\b[0-9a-f]{32,}\b")
 _HASH_LETTERS: Final = 12
-# what changes the direction of the text around it: a title could turn the words of a verdict round
-_TURNING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters (all of Unicode's category Cc), and what changes the direction of the text around it: a title could
+# turn the words of a verdict round.
+_STEERING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:
     """`text` without control characters, but for those in `keep`, and without what turns the direction of writing."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        letter for letter in text if letter in keep or (unicodedata.category(letter) != "Cc" and letter not in _TURNING)
-    )
+    return _STEERING.sub(lambda found: found[0] if found[0] in keep else "", text)
 
 
 def one_line(text: str) -> str:

@@ -58,10 +58,10 @@ def verify(
                     item.custody.add("verified", result=state, key="no" if identity is None else "yes")
             found[number] = item, outcome
     told = [found[number] for number in range(len(items))]
-    console.result(
-        "\n".join(_text(item, outcome, short=all_) for item, outcome in told),
-        [_data(item, outcome) for item, outcome in told],
-    )
+    if console.json:
+        console.result("", [_data(item, outcome) for item, outcome in told])
+    else:
+        console.result("\n".join(_text(item, outcome, short=all_) for item, outcome in told), None)
     codes = [outcome.exit_code for _, outcome in told]
     bad = [code for code in codes if code]
     if bad:

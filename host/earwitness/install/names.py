@@ -155,5 +155,5 @@ class _Imports(ast.NodeTransformer):
         ]
         rest = [alias for alias in node.names if whole[alias.name] is None]
         if rest:
-            made.append(ast.ImportFrom(node.module, rest, node.level))
+            made.append(ast.ImportFrom(source.replace("/", "."), rest, 0))
         return made
