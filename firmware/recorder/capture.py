@@ -75,6 +75,7 @@ class Capture:
         self.running = False
         self.muted = False
         self.silent = False  # the microphone gives nothing
+        self.late = False  # what waited for the card was lost; whoever tells of it sets this back
         self._ring = mic.ring()
         self._position = array("I", (0, 0))  # of the next sample to code, in the recording
         self._busy = False
@@ -89,7 +90,7 @@ class Capture:
         self._stop_reason = 0
         self._stopped_us = 0
         self.lost_total = 0
-        self.muted = self.silent = False
+        self.muted = self.silent = self.late = False
         self._constant = 0  # samples of one value, until the next to code
         self._missed = 0  # samples that the receiver did not take, to be told
         mic.start()
@@ -272,6 +273,7 @@ class Capture:
         if self._end >= 0:
             count = min(count, (self._end - self._at) & _MASK)
         if self._tell_lost(count, _LATE):
+            self.late = True
             self._at = (self._at + count) & _MASK
         return True
 

@@ -155,6 +155,7 @@ class Session:
         self.indicator.show(indicator.RECORDING)
         self.indicator.buzz(indicator.START)
         self._warned = self._silent = 0
+        self._late = False
         self._reminded = self._started = self._listened = clock.ticks_ms()
         self.running = recording = Running(primed, self.capture, self.journal, self._meanwhile)
         try:
@@ -193,6 +194,8 @@ class Session:
             self._warned = recording.warned
             self.indicator.buzz(indicator.WARN)
         muted, silent = self.capture.muted, self.capture.silent
+        if self.capture.late:
+            self._tell_loss(recording)
         if silent != (self._silent == 1):
             self._tell_silence(recording, silent)
         elif (muted or silent) and clock.since_ms(self._reminded) >= _REMIND_MS:
@@ -212,6 +215,17 @@ class Session:
         self._silent = 1 if silent else 2
         self._reminded = clock.ticks_ms()
         self.indicator.buzz(indicator.REFUSED if silent else indicator.START)
+
+    def _tell_loss(self, recording: Running) -> None:
+        """The card stood still for longer than there is room for sound: told once a minute, and once in the journal."""
+        self.capture.late = False
+        if not self._late:
+            self._late = True
+            self.journal.append(entries.FAULT, recording.seq, b"sound was lost: is the card slow?")
+        elif clock.since_ms(self._reminded) < _REMIND_MS:
+            return
+        self._reminded = clock.ticks_ms()
+        self.indicator.buzz(indicator.WARN)
 
     def _finished(self, recording: Running) -> None:
         from recorder import ending

@@ -6,12 +6,17 @@ import ast
 import itertools
 import json
 import re
+import secrets
 import subprocess
 import sys
+import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from earwitness import excerpt, timeline
@@ -136,16 +141,35 @@ def agree(folder: Path, which: int, changes: list, loose: bytes) -> None:  # typ
     pages = list(KINDS[which].file)
     for what in changes:
         changed(pages, what)
-    path = folder / f"{next(COUNTER)}.ewr"
+    number = next(COUNTER)
+    path = folder / f"{number}.ewr"
     path.write_bytes(b"".join(pages) + loose)
+    weighed, begin = number % WEIGHED == 0, time.process_time()
+    if weighed:
+        tracemalloc.start()
     for owner, key in ((OWNER, KEYS[which]), (None, None)):
         wanted, found = by_package(path, owner), by_script(path, key)
         # The script is given a key; the package finds that no identity opens an envelope that was changed.
         assert found == wanted or (wanted, found) == (12, 13), (found, wanted, path)
+    if weighed:
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES, path
+        tracemalloc.stop()
+    assert time.process_time() - begin < MOST_S, path
     path.unlink()
 
 
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MOST_S = 2.0  # of a core for a file of at most 75 pages, four times checked, whatever was done to it; mostly 5 ms
+MOST_BYTES, WEIGHED = 2 << 20, 50  # at a time; of one file in 50, since weighing takes its time
+PARTS = 10  # of a long run: workers share them, and what Hypothesis remembers of one does not grow without end
+
+
+def in_parts(examples: int, strategies: tuple[Any, ...], check: Callable[..., None]) -> None:
+    """One part of a long run, with numbers of its own."""
+    seed(secrets.randbits(64))(settings(QUIET, max_examples=examples // PARTS)(given(*strategies)(check)))()
+
+
+every_part = pytest.mark.parametrize("part", range(PARTS))
 files = (st.integers(0, len(KINDS) - 1), st.lists(change, min_size=0, max_size=3), st.binary(max_size=20))
 
 
@@ -159,13 +183,12 @@ def test_it_agrees_on_changed_files(tmp_path):
 
 
 @pytest.mark.long
-def test_it_agrees_on_a_hundred_thousand_changed_files(tmp_path):
-    @settings(QUIET, max_examples=100_000)
-    @given(*files)
+@every_part
+def test_it_agrees_on_a_hundred_thousand_changed_files(tmp_path, part):
     def check(which, changes, loose):
         agree(tmp_path, which, changes, loose)
 
-    check()
+    in_parts(100_000, files, check)
 
 
 # Files by somebody who holds every key, the device's too, and seals and signs whatever he likes.
@@ -371,23 +394,21 @@ def test_it_agrees_on_losses_mutes_time_and_clocks(tmp_path):
 
 
 @pytest.mark.long
-def test_it_agrees_on_many_losses_mutes_times_and_clocks(tmp_path):
-    @settings(QUIET, max_examples=20_000)
-    @given(st.lists(inside, max_size=6), st.booleans())
+@every_part
+def test_it_agrees_on_many_losses_mutes_times_and_clocks(tmp_path, part):
     def check(steps, ends):
         agree_on_inside(tmp_path, steps, ends=ends)
 
-    check()
+    in_parts(20_000, (st.lists(inside, max_size=6), st.booleans()), check)
 
 
 @pytest.mark.long
-def test_it_agrees_on_many_files_that_a_device_signed_and_should_not_have(tmp_path):
-    @settings(QUIET, max_examples=5_000)
-    @given(st.lists(step, max_size=10))
+@every_part
+def test_it_agrees_on_many_files_that_a_device_signed_and_should_not_have(tmp_path, part):
     def check(steps):
         agree_on_made(tmp_path, steps)
 
-    check()
+    in_parts(5_000, (st.lists(step, max_size=10),), check)
 
 
 # Excerpts: whole ones of every kind of recording, and with bytes and parts moved about.
@@ -512,13 +533,12 @@ def test_it_agrees_on_changed_excerpts(tmp_path):
 
 
 @pytest.mark.long
-def test_it_agrees_on_many_changed_excerpts(tmp_path):
-    @settings(QUIET, max_examples=20_000)
-    @given(*excerpts)
+@every_part
+def test_it_agrees_on_many_changed_excerpts(tmp_path, part):
     def check(begin, changes, loose):
         agree_on_changed_excerpt(tmp_path, begin, changes, loose)
 
-    check()
+    in_parts(20_000, excerpts, check)
 
 
 # As it is run.

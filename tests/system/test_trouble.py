@@ -94,6 +94,8 @@ def test_stalls_of_the_card_lose_nothing_at_speech(paired: Paired, tape: Samples
 def test_a_longer_stall_is_counted_to_the_sample(paired: Paired, tape: Samples, tmp_path: Path) -> None:
     with paired.recorder(tmp_path, tape) as recorder:
         recorder.run(f"{_ON}:on {_ON + 3}:stall=9000 {_ON + 18}:off", settle=4)
+        assert buzzes(recorder, _ON + 4, _ON + 17.5) == 2, "whoever holds it is told when it is over"
+        assert faults(recorder).count(b"sound was lost: is the card slow?") == 1
         (item,) = paired.items(recorder, tmp_path)
     verdict = item.verdict
     assert verdict is not None and verdict.intact.ok and verdict.complete.ok and not verdict.continuous.ok
