@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,20 @@ def changed(pages: list[bytes], what: tuple) -> None:  # type: ignore[type-arg]
         pages[at] = pages[at][:8] + (what[2] % 200).to_bytes(4, "little") + pages[at][12:]
 
 
+@contextmanager
+def bounded(*, weighed: bool) -> Iterator[None]:
+    """What is done inside takes little time, and little memory if it is weighed."""
+    begin = time.process_time()
+    if weighed:
+        tracemalloc.start()
+    try:
+        yield
+        assert not weighed or tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - begin < MOST_S
+
+
 def agree(folder: Path, which: int, changes: list, loose: bytes) -> None:  # type: ignore[type-arg]
     pages = list(KINDS[which].file)
     for what in changes:
@@ -144,17 +159,11 @@ def agree(folder: Path, which: int, changes: list, loose: bytes) -> None:  # typ
     number = next(COUNTER)
     path = folder / f"{number}.ewr"
     path.write_bytes(b"".join(pages) + loose)
-    weighed, begin = number % WEIGHED == 0, time.process_time()
-    if weighed:
-        tracemalloc.start()
-    for owner, key in ((OWNER, KEYS[which]), (None, None)):
-        wanted, found = by_package(path, owner), by_script(path, key)
-        # The script is given a key; the package finds that no identity opens an envelope that was changed.
-        assert found == wanted or (wanted, found) == (12, 13), (found, wanted, path)
-    if weighed:
-        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES, path
-        tracemalloc.stop()
-    assert time.process_time() - begin < MOST_S, path
+    with bounded(weighed=number % WEIGHED == 0):
+        for owner, key in ((OWNER, KEYS[which]), (None, None)):
+            wanted, found = by_package(path, owner), by_script(path, key)
+            # The script is given a key; the package finds that no identity opens an envelope that was changed.
+            assert found == wanted or (wanted, found) == (12, 13), (found, wanted, path)
     path.unlink()
 
 
