@@ -1,4 +1,7 @@
-"""The sound of a recording: verified first, then opened page by page in constant memory."""
+"""The sound of a recording: verified first, then opened page by page in constant memory.
+
+Of a recording of an hour or two the pages that were opened to verify it are kept, so that it is read once.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 from earwitness import body, pcm
 from earwitness.body import Body
 from earwitness.container import Container
-from earwitness.errors import FormatError, IntegrityError
+from earwitness.errors import EarwitnessError, FormatError, IntegrityError
 from earwitness.keys import Opener
 from earwitness.opening import PageOpener
 from earwitness.pcm import Samples
@@ -24,6 +27,7 @@ from earwitness.verify import verify
 
 __all__ = ["Audio", "Gap", "Mark"]
 
+_KEPT_BYTES = 64 << 20  # the longest file whose pages are kept: what it takes of memory, for about two hours of sound
 _BATCH_PAGES = 32
 _RUNS_AHEAD = 4
 _DECODERS = 2  # decoding costs twice what opening does
@@ -52,7 +56,12 @@ class Audio:
         self._container = Container(path)
         self._identity = identity
         self._allow = allow_unverified
-        self._rely_on(verify(path, identity, pinned=pinned))
+        kept: list[tuple[int, int, Body]] | None = None
+        if not allow_unverified and self._container.size_bytes <= _KEPT_BYTES:
+            kept = []
+        self._kept = kept
+        keep = None if kept is None else lambda leaf, page: kept.append((leaf.index, leaf.file_page, page))
+        self._rely_on(verify(path, identity, pinned=pinned, opened=keep))
         if allow_unverified:
             timeline = Timeline()
             for _ in self._pieces(timeline):
@@ -116,6 +125,22 @@ class Audio:
 
     def _pieces(self, timeline: Timeline) -> Iterator[Gap | Body]:
         """Gaps and pages with sound, in order and without a gap between them."""
+        for index, file_page, page in self._bodies():
+            try:
+                gaps = timeline.add(index, page)
+            except FormatError as error:
+                if self._allow:
+                    continue
+                raise _unusable(file_page, error) from error
+            yield from gaps
+            if page.samples:
+                yield page
+
+    def _bodies(self) -> Iterator[tuple[int, int, Body]]:
+        """The pages that count: index of the leaf, page of the file, and what is inside."""
+        if self._kept is not None:
+            yield from self._kept
+            return
         structure = Structure(self._container)
         pages = PageOpener(self._container, self._identity)
         for leaf in structure.leaves():
@@ -123,14 +148,11 @@ class Audio:
                 continue
             try:
                 page = pages.open(leaf)
-                gaps = timeline.add(leaf.index, page)
             except (FormatError, IntegrityError) as error:
                 if self._allow:
                     continue
-                raise IntegrityError(f"Page {leaf.file_page} cannot be used: {error.message}.", _HINT) from error
-            yield from gaps
-            if page.samples:
-                yield page
+                raise _unusable(leaf.file_page, error) from error
+            yield leaf.index, leaf.file_page, page
         if structure.survey.findings.failure_count and not self._allow:
             raise IntegrityError("The file has changed while it was read.", _HINT)
 
@@ -194,6 +216,10 @@ class Audio:
                     yield from stitcher.frames(piece)
                 except (FormatError, IntegrityError):
                     yield from stitcher.samples(self._decoded_page(piece))
+
+
+def _unusable(file_page: int, error: EarwitnessError) -> IntegrityError:
+    return IntegrityError(f"Page {file_page} cannot be used: {error.message}.", _HINT)
 
 
 def _results(run: Future[list[Samples]] | int) -> Iterator[Samples | int]:

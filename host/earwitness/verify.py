@@ -29,12 +29,13 @@ def verify(
     chain: Chain | None = None,
     decode: bool = False,
     progress: Callable[[int], None] | None = None,
+    opened: Callable[[Leaf, Body], None] | None = None,
 ) -> Verdict:
     """What can be said of the file at `path`.
 
     identity: the owner's; without it the seals are checked and nothing is opened. pinned: the device's Ed25519 public
     key (32 bytes) from pairing. chain: what is known of the device's other recordings. decode: also decode all sound.
-    progress: called with the number of file pages read so far.
+    progress: called with the number of file pages read so far. opened: called with each proven page of sound, in order.
 
     Raises FormatError if the file is no recording, IntegrityError if its header and the copy of it are both spoilt,
     KeyMissingError if `identity` is no recipient. Everything else that is wrong is in the verdict.
@@ -42,7 +43,7 @@ def verify(
     container = Container(path)
     structure = Structure(container)
     survey = structure.survey
-    walk = None if identity is None else _Contents(PageOpener(container, identity), survey, decode)
+    walk = None if identity is None else _Contents(PageOpener(container, identity), survey, decode, opened)
     for leaf in structure.leaves():
         if walk:
             walk.take(leaf)
@@ -56,9 +57,12 @@ def verify(
 class _Contents:
     """The walk with the key: tags, bodies, sample numbers."""
 
-    def __init__(self, pages: PageOpener, survey: Survey, decode: bool) -> None:
+    def __init__(
+        self, pages: PageOpener, survey: Survey, decode: bool, opened: Callable[[Leaf, Body], None] | None
+    ) -> None:
         self._pages = pages
         self._survey = survey
+        self._opened = opened
         self._sound = _Sound(survey) if decode else None
         self.timeline = Timeline()
 
@@ -70,6 +74,8 @@ class _Contents:
                 self.timeline.add(leaf.index, body)
                 if self._sound:
                     self._sound.take(leaf, body, self.timeline.rate)
+                if self._opened:
+                    self._opened(leaf, body)
         except (FormatError, IntegrityError) as error:
             if leaf.proven:
                 self._survey.findings.failure(f"a page is sealed and yet invalid: {error.message}", leaf.file_page)

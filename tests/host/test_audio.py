@@ -28,6 +28,11 @@ def heard(sound: Audio) -> list[int]:
     return whole
 
 
+@pytest.fixture(params=[64 << 20, 0], ids=["read once", "read twice"], autouse=True)
+def kept_bytes(request, monkeypatch):
+    monkeypatch.setattr("earwitness.audio._KEPT_BYTES", request.param)
+
+
 def test_every_sample_comes_back(tmp_path):
     recording, samples = maker.normal(100)
     assert heard(audio(recording, tmp_path)) == samples
@@ -105,13 +110,30 @@ def test_sound_that_does_not_decode_is_an_error_and_silence_when_asked_for(tmp_p
     assert heard(audio(recording, tmp_path, allow_unverified=True)) == samples + [0] * 100 + maker.tone(40)
 
 
-def test_a_file_that_changes_between_verifying_and_playing_is_noticed(tmp_path):
+def test_a_file_that_changes_between_verifying_and_playing_is_noticed(tmp_path, monkeypatch):
     recording, _ = maker.normal()
+    monkeypatch.setattr("earwitness.audio._KEPT_BYTES", 0)
     sound = audio(recording, tmp_path)
     recording.file.insert(4, recording.file[3])
     recording.write(tmp_path / "a.ewr")
     with pytest.raises(IntegrityError):
         list(sound.blocks())
+
+
+def test_of_a_short_recording_that_is_heard_which_was_verified(tmp_path, monkeypatch):
+    recording, samples = maker.normal()
+    monkeypatch.setattr("earwitness.audio._KEPT_BYTES", 64 << 20)
+    sound = audio(recording, tmp_path)
+    (tmp_path / "a.ewr").write_bytes(maker.normal(7)[0].bytes())
+    assert heard(sound) == samples
+
+
+def test_a_recording_is_kept_up_to_its_length_and_only_if_all_of_it_is_to_be_relied_on(tmp_path, monkeypatch):
+    recording, _ = maker.normal()
+    monkeypatch.setattr("earwitness.audio._KEPT_BYTES", len(recording.bytes()))
+    assert audio(recording, tmp_path)._kept and audio(recording, tmp_path, allow_unverified=True)._kept is None
+    monkeypatch.setattr("earwitness.audio._KEPT_BYTES", len(recording.bytes()) - 1)
+    assert audio(recording, tmp_path)._kept is None
 
 
 def test_a_recording_without_sound(tmp_path):
