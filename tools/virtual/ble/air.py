@@ -97,6 +97,7 @@ class Air(LocalLink):  # type: ignore[misc]
         self._notification = self._write = 0
         self._lanes: dict[tuple[int, str], _Lane] = {}
         self._waiting_bytes = 0
+        self._losing: asyncio.TimerHandle | None = None  # of connections in the dark
         self._on_sent: defaultdict[int, deque[Callable[[], None]]] = defaultdict(deque)
 
     def set_faults(self, faults: Faults) -> None:
@@ -104,11 +105,13 @@ class Air(LocalLink):  # type: ignore[misc]
         self.faults = faults
         self._notification = self._write = 0
         self.dark_until = 0.0
+        if self._losing is not None:
+            self._losing.cancel()
         if faults.dark_s:
             loop = asyncio.get_running_loop()
             self.dark_until = loop.time() + faults.dark_s
             if faults.dark_s > faults.supervision_s:
-                loop.call_later(faults.supervision_s, self.lose_all)
+                self._losing = loop.call_later(faults.supervision_s, self.lose_all)
 
     def lose_all(self) -> None:
         """Every connection is lost: both ends notice at the end of their patience."""
