@@ -92,13 +92,10 @@ def _phase(shape: "tuple[int, ...]", at_ms: int, repeat: bool) -> int:
     """1 on, 0 off, -1 over."""
     if not shape:
         return 0
-    total = 0
-    for part in shape:
-        total += part
-    if at_ms >= total:
+    if at_ms >= sum(shape):
         if not repeat:
             return -1
-        at_ms %= total
+        at_ms %= sum(shape)
     lit = 1
     for part in shape:
         if at_ms < part:
