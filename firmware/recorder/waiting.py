@@ -58,6 +58,8 @@ def turn(session: "Session") -> bool:
         _make_ready(session)
         session.retry_ticks = clock.ticks_ms()
     if on and not session.hold_off and session.primed is not None and session.identity is not None:
+        if not switch.stands_on():  # it went off while the recorder got ready
+            return False
         if not readiness.battery_empty():
             power.fast(True)
             if session.nearby is not None:

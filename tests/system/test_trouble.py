@@ -65,6 +65,18 @@ def test_without_a_card_it_says_so_and_records_when_one_is_put_in(
     assert item.verdict is not None and item.verdict.exit_code == 0 and item.verdict.duration_s > 3
 
 
+def test_a_switch_that_goes_off_while_it_gets_ready_starts_nothing(
+    paired: Paired, tape: Samples, tmp_path: Path
+) -> None:
+    with paired.recorder(tmp_path, tape) as recorder:
+        recorder.run("0:pull 4:on 6:stall=3000 6:insert 7:off", settle=10)
+        stalled = [e for e in recorder.events() if e["what"] == "light" and e["value"] and e["t"] > 9]
+        assert not stalled and buzzes(recorder, 7) == 0
+        recorder.run("0:on 4:off", settle=4)
+        (item,) = paired.items(recorder, tmp_path)
+    assert item.verdict is not None and item.verdict.exit_code == 0 and item.seq == 1
+
+
 def test_a_card_pulled_while_recording_is_told_at_once_and_recovered(
     paired: Paired, tape: Samples, tmp_path: Path
 ) -> None:

@@ -17,6 +17,11 @@ _other = False  # it was last seen in the other position
 _since = 0
 
 
+def stands_on() -> bool:
+    """It is on at this very moment, be it that it bounces."""
+    return not _pin.value()
+
+
 def is_on() -> bool:
     global _on, _other, _since
     if (not _pin.value()) == _on:

@@ -3,5 +3,9 @@
 import world
 
 
+def stands_on() -> bool:
+    return is_on()
+
+
 def is_on() -> bool:
     return bool(world.levers["switch"])
