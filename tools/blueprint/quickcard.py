@@ -201,7 +201,7 @@ _CARD = """#set document(title: "Earwitness: quick card", date: none)
   @REFUSED@ *three, short:* it does *not* record, or hears nothing. Look at the light. \\
   #v(1pt)
   @WARN@ *two, long:* 15, 10 or 5 minutes of battery or card are left.
-  It then stops by itself, cleanly, and nothing is lost. Or some sound was: the card is too slow, take another.
+  It then stops by itself, cleanly, and nothing is lost. Or the card was too slow and some sound was lost: take another.
 
   = Before you leave home
   - Slide on: steady light? Slide off. Done.

@@ -18,7 +18,6 @@ _since = 0
 
 
 def stands_on() -> bool:
-    """It is on at this very moment, be it that it bounces."""
     return not _pin.value()
 
 
