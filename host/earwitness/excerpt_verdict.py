@@ -14,8 +14,7 @@ from earwitness.chain import Chain, cut_short
 from earwitness.chapters import clock, seconds_text
 from earwitness.errors import IntegrityError
 from earwitness.excerpt import Excerpt, Run, Walk
-from earwitness.findings import Findings
-from earwitness.structure import Survey
+from earwitness.findings import Findings, Survey
 from earwitness.timeline import Timeline
 from earwitness.verdict import Answer, Verdict
 from earwitness.verify import conclude

@@ -1,8 +1,10 @@
-"""What is wrong with a file, in words: damage that an accident makes, and failures that none does."""
+"""What a walk finds: what is wrong, in words (damage that an accident makes, and failures that none does), and how much is proven."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from earwitness.note import Note
 
 _MAX_NAMED = 100
 
@@ -44,3 +46,27 @@ class Findings:
     def _add(names: list[str], count: int, text: str) -> None:
         if count <= _MAX_NAMED:
             names.append(text)
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the walk has found; whole once `Structure.leaves` is exhausted."""
+
+    findings: Findings
+    proven: int = 0  # leaves, the header included
+    proven_to: int = 0  # leaves that the newest good checkpoint covers
+    unproven: int = 0  # leaves behind it
+    damaged: int = 0  # pages that are spoilt, checkpoints too
+    checkpoints: int = 0
+    begins_sealed: bool = False  # checkpoint 0 is good and stands right behind the header
+    final: Note | None = None
+    final_whole: bool = False  # the page of the final note is good, not only the note
+    unused_pages: int = 0
+    debris: list[str] = field(default_factory=list)
+    debris_count: int = 0
+
+    def litter(self, text: str) -> None:
+        """Something torn that harms nothing; the first hundred are named."""
+        self.debris_count += 1
+        if self.debris_count <= _MAX_NAMED:
+            self.debris.append(text)

@@ -7,17 +7,17 @@ condemns one page. Memory is bounded by the leaves that may wait.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from earwitness import checkpoint, merkle, note, page
 from earwitness.checkpoint import MAX_LATE, Checkpoint
 from earwitness.container import Container
 from earwitness.errors import EarwitnessError
-from earwitness.findings import Findings
+from earwitness.findings import Findings, Survey
+from earwitness.reckoning import FOREIGN, SPOILT_CHECKPOINT, Reckoning
 
 MAX_UNPROVEN = 96  # leaves behind the last checkpoint: 64 that it would list and 32 that signing may take
-_MAX_NAMED = 100
 _MAX_WAITING = 1024  # leaves held while checkpoint after checkpoint is damaged; 4 MiB
 
 
@@ -40,46 +40,6 @@ class _Waiting:
     hash: bytes
 
 
-@dataclass(slots=True)
-class _Run:
-    """Strangers in a row: pages that are plainly another recording's, one spoilt checkpoint of this one, or neither."""
-
-    first: int
-    count: int
-    what: str = ""
-
-    def __str__(self) -> str:
-        last = self.first + self.count - 1
-        return f"page {self.first} is" if self.count == 1 else f"pages {self.first} to {last} are"
-
-
-_FOREIGN, _SPOILT_CHECKPOINT = "foreign", "checkpoint"
-
-
-@dataclass(slots=True)
-class Survey:
-    """What the walk has found; whole once `Structure.leaves` is exhausted."""
-
-    findings: Findings
-    proven: int = 0  # leaves, the header included
-    proven_to: int = 0  # leaves that the newest good checkpoint covers
-    unproven: int = 0  # leaves behind it
-    damaged: int = 0  # pages that are spoilt, checkpoints too
-    checkpoints: int = 0
-    begins_sealed: bool = False  # checkpoint 0 is good and stands right behind the header
-    final: note.Note | None = None
-    final_whole: bool = False  # the page of the final note is good, not only the note
-    unused_pages: int = 0
-    debris: list[str] = field(default_factory=list)
-    debris_count: int = 0
-
-    def litter(self, text: str) -> None:
-        """Something torn that harms nothing; the first hundred are named."""
-        self.debris_count += 1
-        if self.debris_count <= _MAX_NAMED:
-            self.debris.append(text)
-
-
 class Structure:
     """One walk over a container."""
 
@@ -89,10 +49,10 @@ class Structure:
         self._tree = merkle.Tree()
         self._waiting: dict[int, list[_Waiting]] = {}
         self._held = 0
-        self._strangers: list[_Run] = []
         self._emitted = 0  # index of the last leaf handed out
         self._last_ours = 0  # newest file page that is plainly of this recording
         self.survey = Survey(Findings())
+        self._reckoning = Reckoning(self.survey)
 
     def leaves(self) -> Iterator[Leaf]:
         """Every leaf from 1 on, indexes rising, the proven ones as soon as they are."""
@@ -112,7 +72,7 @@ class Structure:
                 else:
                     survey.unused_pages += 1
             elif begin is None or not mine:
-                self._stranger(file_page, "" if begin is None else _FOREIGN)
+                self._reckoning.stranger(file_page, "" if begin is None else FOREIGN)
             elif begin.kind == page.AUDIO and 1 <= begin.number <= page.MAX_LEAVES:
                 self._last_ours = file_page
                 self._wait(begin.number, file_page, data)
@@ -123,7 +83,7 @@ class Structure:
             elif begin.kind == page.HEADER:
                 survey.findings.failure("a second header of this recording stands among its pages", file_page)
             else:
-                self._stranger(file_page)
+                self._reckoning.stranger(file_page)
         yield from self._close()
 
     def _wait(self, index: int, file_page: int, data: bytes) -> None:
@@ -131,13 +91,6 @@ class Structure:
         leaf = _Waiting(file_page, data, digest, page.leaf_hash(data, digest))
         self._waiting.setdefault(index, []).append(leaf)
         self._held += 1
-
-    def _stranger(self, file_page: int, what: str = "") -> None:
-        last = self._strangers[-1] if self._strangers else None
-        if last and last.what == what != _SPOILT_CHECKPOINT and last.first + last.count == file_page:
-            last.count += 1
-        else:
-            self._strangers.append(_Run(file_page, 1, what))
 
     def _checkpoint(self, file_page: int, data: bytes) -> Iterator[Leaf]:
         try:
@@ -180,7 +133,7 @@ class Structure:
 
     def _damaged_checkpoint(self, file_page: int, data: bytes) -> Iterator[Leaf]:
         """A sector of a checkpoint is spoilt; where its signed note is whole, the leaves themselves can fit it."""
-        self._stranger(file_page, _SPOILT_CHECKPOINT)
+        self._reckoning.stranger(file_page, SPOILT_CHECKPOINT)
         signed = checkpoint.stray_note(data, self._header)
         if signed is None:
             return
@@ -199,9 +152,9 @@ class Structure:
             self.survey.final = signed
 
     def _prove(self, hashes: list[bytes], signed: note.Note, file_page: int, *, gap: bool = False) -> Iterator[Leaf]:
-        """Match waiting leaves with the hashes from the tree's size on; name what is spoilt, missing or too much.
+        """Match waiting leaves with the hashes from the tree's size on; have named what is spoilt, missing or too much.
 
-        gap: there was a checkpoint between, which has to be one of the spoilt pages, or of those torn by the power cut.
+        gap: there was a checkpoint between.
         """
         survey = self.survey
         matched: list[tuple[int, _Waiting]] = []
@@ -228,7 +181,9 @@ class Structure:
                 f"{doubtful} pages before page {file_page} of the file cannot be proven one by one any more,"
                 " because the checkpoint that lists them is damaged or missing"
             )
-        self._name(missing, extra, gap, signed, last, file_page)
+        spoilt = [leaf.file_page for leaf in extra]
+        room = 0 if signed.final else max(MAX_LATE - self._held, 0)
+        self._reckoning.settle(signed, file_page, last, missing=missing, spoilt=spoilt, room=room, gap=gap)
         survey.proven += len(matched)
         for index, leaf in matched:
             if index > self._emitted:
@@ -247,45 +202,6 @@ class Structure:
             else:
                 del self._waiting[index]
         return strays
-
-    def _name(
-        self, missing: int, extra: list[_Waiting], gap: bool, signed: note.Note, last: int, file_page: int
-    ) -> None:
-        survey, findings = self.survey, self.survey.findings
-        runs, torn = self._strangers, list[_Run]()
-        self._strangers = []
-        if signed.state in (note.RECOVERED, note.DAMAGED):
-            # What the power cut left behind the last leaf that was whole. But a checkpoint that a later one stands on
-            # was whole when the recorder closed the file: what cannot be read of it was spoilt since.
-            torn = [
-                run for run in runs if last < run.first < file_page and not (gap and run.what == _SPOILT_CHECKPOINT)
-            ]
-            for run in torn:
-                why = "not of this recording" if run.what == _FOREIGN else "torn by the power cut, or never written"
-                survey.litter(f"{run} {why}")
-            runs = [run for run in runs if run not in torn]
-        spoilt = len(extra) + sum(run.count for run in runs if run.what != _SPOILT_CHECKPOINT)
-        checkpoints = sum(run.what == _SPOILT_CHECKPOINT for run in runs)
-        for run in runs:
-            what = "the checkpoint in it" if run.what == _SPOILT_CHECKPOINT else "what stood there"
-            findings.damage(f"{run} damaged: {what} cannot be read")
-        for leaf in extra:
-            findings.damage(f"page {leaf.file_page} is damaged: the recorder sealed something else there")
-        survey.damaged += spoilt + checkpoints
-        if gap and not checkpoints:
-            if spoilt + sum(run.count for run in torn) <= missing:
-                findings.failure("a checkpoint is missing", last)
-            elif spoilt > missing:
-                spoilt -= 1
-            else:  # all of these may be leaves, and the checkpoint a page that looks torn. A hand can tear a page too
-                words = f"is missing, or among the pages before page {file_page} of the file that cannot be read"
-                findings.damage(f"a checkpoint {words}")
-                survey.damaged += 0 if spoilt else 1
-                spoilt = max(spoilt - 1, 0)
-        if missing > spoilt:
-            findings.gone(missing - spoilt, last)
-        elif len(extra) > missing:
-            findings.failure(f"{len(extra) - missing} pages too many stand among those of this recording", last)
 
     def _give_up(self) -> Iterator[Leaf]:
         self.survey.findings.failure(
@@ -310,16 +226,26 @@ class Structure:
         self._waiting.pop(0, None)
         if survey.proven_to and max(self._waiting, default=0) >= survey.proven_to + MAX_UNPROVEN:
             findings.failure(f"more than {MAX_UNPROVEN} pages stand behind the last checkpoint", self._last_ours)
-        tail = [leaf.file_page for index in sorted(self._waiting) for leaf in self._waiting[index]]
-        doubled = len(tail) > len(self._waiting) or min(self._waiting, default=survey.proven_to) < survey.proven_to
-        if survey.proven_to and (doubled or any(a > b for a, b in pairwise(tail))):
-            findings.failure("pages behind the last checkpoint stand twice or out of order", self._last_ours)
+        if survey.proven_to:
+            wrong = self._reckoning.misnumbered(self._out_of_line())
+            left = {
+                index: [leaf for leaf in here if leaf.file_page not in wrong] for index, here in self._waiting.items()
+            }
+            self._waiting = {index: here for index, here in left.items() if here}
+            if self._out_of_line() or min(self._waiting, default=self._tree.size) < self._tree.size:
+                findings.failure("pages behind the last checkpoint stand twice or out of order", self._last_ours)
+        holes = max(self._waiting, default=self._tree.size - 1) + 1 - self._tree.size - len(self._waiting)
         yield from self._unproven()
-        for run in self._strangers:
-            if run.what == _SPOILT_CHECKPOINT or run.first < self._last_ours:
-                why = "not of this recording" if run.what == _FOREIGN else "torn or not of this recording"
-                survey.litter(f"{run} {why}")
-            else:
-                survey.unused_pages += run.count
+        self._reckoning.close(self._last_ours, holes)
         if self._container.odd_bytes:
             survey.litter(f"{self._container.odd_bytes} bytes at the end are short of a page")
+
+    def _out_of_line(self) -> list[int]:
+        """File pages of those that wait although one with the same or a lower number stands behind them."""
+        lowest, found = page.MAX_LEAVES + 1, []
+        rows = ((leaf.file_page, index) for index, here in self._waiting.items() for leaf in here)
+        for file_page, index in sorted(rows, reverse=True):
+            if index >= lowest:
+                found.append(file_page)
+            lowest = min(lowest, index)
+        return found

@@ -11,10 +11,11 @@ from earwitness.body import FLAC, Body
 from earwitness.chain import Chain, cut_short, in_sequence
 from earwitness.container import Container
 from earwitness.errors import FormatError, IntegrityError
+from earwitness.findings import Survey
 from earwitness.keys import Opener
 from earwitness.opening import PageOpener
 from earwitness.page import Header
-from earwitness.structure import Leaf, Structure, Survey
+from earwitness.structure import Leaf, Structure
 from earwitness.timeline import Timeline
 from earwitness.verdict import Answer, Verdict
 

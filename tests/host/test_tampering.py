@@ -608,6 +608,65 @@ def test_a_checkpoint_taken_out_before_torn_pages_is_never_intact(say):
         assert verdict.complete.state == "recovered" and verdict.pages == 2
 
 
+def signed_late() -> Recording:
+    """As a recorder makes it: each checkpoint stands behind some leaves of the next one, because signing takes its time."""
+    recording, _ = maker.begin(owners=[OWNER])
+    for number in range(9):
+        recording.sound(maker.tone(30, number))
+        if number in (3, 7):
+            recording.checkpoint(n=len(recording.hashes) - 3)
+    recording.finish()
+    return recording
+
+
+LATE = signed_late()
+NUMBERS = {f"bit {bit} of its number": lambda page, bit=bit: with_bit(page, 64 + bit) for bit in range(20)}
+
+
+def with_bit(page: bytes, bit: int) -> bytes:
+    return page[: bit // 8] + bytes([page[bit // 8] ^ 1 << bit % 8]) + page[bit // 8 + 1 :]
+
+
+@pytest.mark.parametrize("at", [at for at, page in enumerate(LATE.file) if page[4] == AUDIO])
+@pytest.mark.parametrize("way", [*SPOILT, *NUMBERS])
+def test_a_page_spoilt_anywhere_is_one_damaged_page(say, at, way):
+    """Also before a checkpoint that does not list it yet; and when it is only its number, and waits as if it came later."""
+    pages = list(LATE.file)
+    pages[at] = (SPOILT | NUMBERS)[way](pages[at])
+    for verdict in both(say, pages):
+        named(verdict, "damaged", f"page {at} is damaged")
+        assert verdict.complete.state == "not complete" and verdict.damaged == 1 and verdict.pages == 10
+
+
+@pytest.mark.parametrize("at", [at for at, page in enumerate(LATE.file) if page[4] == AUDIO])
+def test_a_page_taken_out_or_doubled_anywhere_is_named(say, at):
+    for verdict in both(say, [*LATE.file[:at], *LATE.file[at + 1 :]]):
+        named(verdict, "damaged", "1 page of sound is missing")
+        assert verdict.complete.state == "cut short" and verdict.damaged == 1
+    for place in range(2, len(LATE.file)):
+        for verdict in both(say, [*LATE.file[:place], LATE.file[at], *LATE.file[place:]]):
+            assert verdict.intact.state == "not intact" and verdict.exit_code == 13
+
+
+@pytest.mark.parametrize(("left", "last"), [(8, 7), (10, 7), (13, 12), (14, 12)])
+def test_a_page_doubled_before_the_last_checkpoint_of_an_unfinished_recording_is_named(say, left, last):
+    pages = LATE.file[:left]
+    for at in (2, 3, last - 1):
+        for verdict in both(say, [*pages[:last], pages[at], *pages[last:]]):
+            assert verdict.intact.state == "not intact" and verdict.exit_code == 13
+
+
+@pytest.mark.parametrize(("left", "at"), [(8, 3), (10, 3), (13, 8), (14, 8)])
+@pytest.mark.parametrize("wrong", [1, 2, 9])
+def test_a_number_spoilt_before_the_last_checkpoint_of_an_unfinished_recording_is_damage(say, left, at, wrong):
+    pages = LATE.file[:left]
+    number = int.from_bytes(pages[at][8:12], "little") + wrong
+    pages[at] = pages[at][:8] + number.to_bytes(4, "little") + pages[at][12:]
+    for verdict in both(say, pages):
+        named(verdict, "damaged", f"page {at} is damaged")
+        assert verdict.complete.state == "unfinished" and verdict.damaged == 1
+
+
 def test_a_clock_that_was_set_otherwise_is_not_hidden_by_a_later_one(say):
     start = 1_760_000_000_000_000
     exact = [maker.clock(0, start, 0), maker.clock(0, start + 10_000_000, 0), maker.clock(480, start + 30_000, 0)]

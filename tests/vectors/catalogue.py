@@ -250,9 +250,38 @@ def _leaves() -> None:
     recording.file.append(recording.file[0])
     about = "the header again, behind the last checkpoint of an unfinished recording"
     _add("header-doubled-last", about, "tree failure", recording, ("not intact", "unfinished"), _BAD)
+    _late_leaves()
     recording = short()[0]
     del recording.file[2]
     _add("cut-short-inside", "leaf 1 taken out", "cut short", recording, ("damaged", "cut short"), _BAD)
+
+
+def _late_leaves() -> None:
+    """Header, checkpoint 0, leaves 1 and 2, a checkpoint over leaves 0 and 1 (so leaf 2 was late), leaf 3 with STOP, end."""
+
+    def signed_late() -> Recording:
+        recording, _ = maker.begin(owners=[OWNER])
+        recording.sound(maker.tone(30))
+        recording.checkpoint(n=2)
+        recording.finish()
+        return recording
+
+    damaged, bad = ("damaged", "not complete"), ("not intact", "not complete")
+    recording = signed_late()
+    recording.file[3] = bytes(PAGE)
+    about = "zeros in place of leaf 2, which stands before the checkpoint and is listed by the next"
+    _add("late-leaf-zeroed", about, "tree failure", recording, damaged, _BAD)
+    about = "one bit of the number of leaf 2, so that it is too far on at the checkpoint before which it stands"
+    _add("late-leaf-number", about, "tree failure", flip(signed_late(), 3, 8, 64), damaged, _BAD)
+    about = "one bit of the number of leaf 1, so that it waits at the checkpoint that lists it"
+    _add("leaf-number-later", about, "tree failure", flip(signed_late(), 2, 8, 8), damaged, _BAD)
+    recording = signed_late()
+    del recording.file[3]
+    about = "leaf 2 taken out; it stood before the checkpoint and is listed by the next"
+    _add("late-leaf-removed", about, "cut short", recording, ("damaged", "cut short"), _BAD)
+    recording = signed_late()
+    recording.file.insert(4, recording.file[2])
+    _add("late-leaf-doubled", "leaf 1 again behind leaf 2", "tree failure", recording, bad, _BAD)
 
 
 def _checkpoints() -> None:
