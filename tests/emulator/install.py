@@ -61,9 +61,9 @@ def lies_in_place(flash: bytes, firmware: bytes) -> bool:
     return flash[_IMAGE_AT : _IMAGE_AT + len(firmware)] == firmware
 
 
-def without_starters() -> dict[str, bytes]:
+def without_starters(*, chips: bool = False) -> dict[str, bytes]:
     """The firmware installed and not started: the prompt is there, and `import bundle; bundle.mount()` finds the modules."""
-    return {name: data for name, data in firmware().items() if name not in image.STARTERS}
+    return {name: data for name, data in firmware(chips=chips).items() if name not in image.STARTERS}
 
 
 class _Guide(UserContext):  # type: ignore[misc]

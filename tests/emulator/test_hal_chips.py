@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emulator import clock_chip, gauge
+from emulator import clock_chip, gauge, install
 from emulator.hal_kit import chip_drivers, hal
 
 if TYPE_CHECKING:
@@ -41,6 +41,21 @@ def test_the_clock_chip_is_set_and_read_through_its_driver(board: Board) -> None
     assert abs(utc_us - truth) <= error_us
     assert _STEP_US <= error_us <= _STEP_US + 1000  # just set
     assert board.execute("print(rtc.is_set())").strip() == "True"
+
+
+def test_the_installed_firmware_reaches_the_unchanged_drivers(make_board: Callable[..., Board]) -> None:
+    """Its own names are others there (install/names.py); those that the drivers use are not."""
+    board = make_board(files=install.without_starters(chips=True))
+    board.boot()
+    assert board.clock_chip is not None and board.gauge is not None
+    board.clock_chip.lose_power()
+    board.gauge.volts = 3.712
+    said = board.execute(
+        "import bundle\nbundle.mount()\nfrom recorder.hal import battery, rtc\n"
+        f"print(rtc.is_set())\nrtc.write({_NOW_US})\nprint(rtc.is_set(), battery.millivolts())"
+    )
+    assert said.split()[:2] == ["False", "True"] and abs(int(said.split()[2]) - 3712) <= 1
+    assert abs((board.clock_chip.utc - _NOW).total_seconds()) < 1
 
 
 def test_a_clock_that_was_set_long_ago_says_that_it_may_have_drifted(board: Board) -> None:
