@@ -69,10 +69,10 @@ class Reckoning:
         findings.gone_count -= early
         self._gone -= early
         pages, late = len(spoilt) - early, self._late_pages + self._late_strangers
+        spare, too_many = pages + strangers + late - missing, max(pages + self._late_pages - missing, 0)
         if gap and not checkpoints:
             looks_torn = sum(run.count for run in torn)
-            missing += self._missed(max(missing - late, 0), pages + strangers, looks_torn, last, file_page)
-        spare, too_many = pages + strangers + late - missing, max(pages + self._late_pages - missing, 0)
+            spare -= self._missed(max(missing - late, 0), pages + strangers, looks_torn, last, file_page)
         if spare < 0:
             findings.gone(-spare, last)
         if missing or last:

@@ -667,6 +667,12 @@ def test_a_number_spoilt_before_the_last_checkpoint_of_an_unfinished_recording_i
         assert verdict.complete.state == "unfinished" and verdict.damaged == 1
 
 
+def test_a_doubled_page_does_not_pass_for_a_checkpoint_taken_out(say):
+    pages = [*LATE.file[:3], LATE.file[14], *LATE.file[3:7], *LATE.file[8:]]
+    for verdict in both(say, pages):
+        named(verdict, "not intact", "1 page too many stands")
+
+
 def test_a_clock_that_was_set_otherwise_is_not_hidden_by_a_later_one(say):
     start = 1_760_000_000_000_000
     exact = [maker.clock(0, start, 0), maker.clock(0, start + 10_000_000, 0), maker.clock(480, start + 30_000, 0)]
