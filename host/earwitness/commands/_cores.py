@@ -16,6 +16,7 @@ _Result = TypeVar("_Result")
 
 _WORTH_STARTING_BYTES: Final = 16 << 20  # a process takes as long to start as this much takes to check
 _FILE_BYTES: Final = 100_000  # what a file costs beyond its length
+_AHEAD: Final = 4  # files handed out to each process at most
 # A forked process has everything loaded; a spawned one takes half a second of its core to get there.
 _START = "fork" if sys.platform == "linux" else "spawn"
 
@@ -46,7 +47,8 @@ def on_every_core(
     with ProcessPoolExecutor(others, get_context(_START), _begin, (work,)) as pool:
         running: dict[Future[_Result], int] = {}
         while left or running:
-            while left and len(running) < (2 * others if len(left) > 2 * others else others):
+            # Some ahead for each, or one would stand still while this process is at a file of its own; fewer as it ends.
+            while left and len(running) < max(others, min(_AHEAD * others, len(left) // 2)):
                 number = left.popleft()
                 running[pool.submit(_do, jobs[number])] = number
             if left:
