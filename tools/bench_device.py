@@ -180,7 +180,14 @@ def _time_of(board: Any, work: Callable[[], Any]) -> float:
 
 
 def _on_port(port: str) -> Iterator[Row]:
+    from earwitness.install import drivers, image
+
+    with tempfile.TemporaryDirectory() as folder:
+        modules = drivers.unpack(drivers.fetch(Path(folder)), Path(folder) / "drivers")
+        names = image.build(image.sources(), modules).names
+
     def prompt(source: str) -> str:
+        source = names.source("prompt", source)  # as `earwitness install` gave them to the board
         command = [sys.executable, "-m", "mpremote", "connect", port, "resume", "exec", source]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:

@@ -29,6 +29,11 @@ _ASKED_FOR: Final = frozenset((
     "remove", "rename", "rmdir", "seek", "send", "stat", "statvfs", "tell", "throw",
     "umount", "update", "value", "values", "write", "writeblocks",
 ))
+# What programs beside ours use at the prompt, to try and to measure.
+_AT_THE_PROMPT: Final = frozenset((
+    "hex", "ibuf", "listdir", "localtime", "mem16", "mem8", "mem_info", "mode", "print_exception",
+    "qstr_info", "random", "sd", "stack_use", "ticks_cpu", "ticks_us", "ws",
+))
 # fmt: on
 # What the compiler knows as words of its own inside functions.
 _COMPILERS: Final = frozenset(
@@ -78,7 +83,7 @@ class Names:
         counts = Counter(name for text in sources.values() for name in identifiers(text))
         left = set(leave) | _COMPILERS | _spelt(sources.values()) | _exceptions(sources.values())
         left |= {part for path in stay for part in path[: -len(".py")].split("/")}
-        unused = known - set(counts) - left - _ASKED_FOR - set(dir(builtins)) - set(keyword.kwlist)
+        unused = known - set(counts) - left - _ASKED_FOR - _AT_THE_PROMPT - set(dir(builtins)) - set(keyword.kwlist)
         free = sorted((name for name in unused if name.isidentifier() and name[0] != "_"), key=lambda n: (len(n), n))
         capitals = iter([name for name in free if name.isupper()])  # no module of MicroPython's is called so
         moved = sorted(set(sources) - set(stay))
