@@ -72,8 +72,9 @@ def sizes() -> dict[str, Size]:
 
     modules = compact(sources())
     names = Names(modules)
+    modules = {path: names.source(path, text) for path, text in modules.items()}
     with ThreadPoolExecutor(2) as pool:
-        codes = pool.map(lambda item: compiled(names.source(*item), item[0]), modules.items())
+        codes = pool.map(lambda item: compiled(item[1], item[0]), modules.items())
         return {path: Size(len(code), _in_flash(code)) for path, code in zip(modules, codes, strict=True)}
 
 
