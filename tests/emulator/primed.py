@@ -79,16 +79,18 @@ class Owner:
         return np.asarray(samples, dtype=np.int16)
 
 
-def make(uf2: Path, folder: Path, sound: Sequence[int]) -> tuple[Board, Computer, Owner]:
-    """Boot a new recorder, pair it over its cable with its button held, and run it until it is primed."""
+def make(uf2: Path, folder: Path, sound: Sequence[int], *, probe: bool = True) -> tuple[Board, Computer, Owner]:
+    """Boot a new recorder, pair it over its cable with its button held, and run it until it is primed. `probe`: with what
+    free_heap() asks."""
     card = folder / "first-card.img"
     make_card(card, CARD_BYTES)
     files = dict(install.firmware())
-    files["probe.py"] = install.as_installed(files, "probe.py", _PROBE).encode()
-    files["main.py"] = files["main.py"].replace(
-        b"    starting.run()", b"    sys.path.append('/'); import probe; starting.run()"
-    )
-    assert b"import probe" in files["main.py"]
+    if probe:
+        files["probe.py"] = install.as_installed(files, "probe.py", _PROBE).encode()
+        files["main.py"] = files["main.py"].replace(
+            b"    starting.run()", b"    sys.path.append('/'); import probe; starting.run()"
+        )
+        assert b"import probe" in files["main.py"]
     board = Board(uf2, files=files, card=card, sound=sound)
     board.boot()
     computer = Computer(folder / "computer")

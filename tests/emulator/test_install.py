@@ -156,7 +156,7 @@ def owned(uf2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
     from emulator import primed
     from system.kit import speech
 
-    made = primed.make(uf2, tmp_path_factory.mktemp("owned"), speech(30).tolist())
+    made = primed.make(uf2, tmp_path_factory.mktemp("owned"), speech(30).tolist(), probe=False)
     _record(made[0])
     yield made
     made[1].close()

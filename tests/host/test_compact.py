@@ -92,3 +92,12 @@ def test_private_names_of_another_module_are_refused() -> None:
 def test_inherited_private_names_are_refused() -> None:
     with pytest.raises(EarwitnessError, match="inherits private names"):
         compact({"one.py": _ONE, "two.py": "import one\nclass Other(one.Thing):\n    pass\n"})
+
+
+def test_values_that_change_places_are_written_as_micropython_does_it_without_a_tuple() -> None:
+    text = "def f(a, b):\n    a, b = b, (a, 1)\n    a.c, b[0], d = a\n    e = f = a, b\n    return e\n"
+    assert compact({"one.py": text})["one.py"].splitlines()[1:4] == [
+        "    a, b = b, (a, 1)",
+        "    a.c, b[0], d = a",
+        "    e = f = (a, b)",
+    ]

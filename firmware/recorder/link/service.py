@@ -213,7 +213,6 @@ class Link:
 
     def _receive(self) -> bool:
         """Take bytes until one valid frame was handled, none are there, or the bound is reached."""
-        push = self._receiver.push
         for turn in range(_POLL_BYTES):
             if self._at == self._end:
                 self._at = 0
@@ -221,7 +220,7 @@ class Link:
                 if not self._end:
                     return turn > 0
             self._at += 1
-            if push(self._chunk[self._at - 1]):
+            if self._receiver.push(self._chunk[self._at - 1]):  # bound beforehand it would be an object a turn
                 self.dead = False
                 self._heard = clock.ticks_ms()
                 self._handle(self._receiver.raw, self._receiver.count)

@@ -20,7 +20,7 @@ from typing import Final
 
 from earwitness.errors import EarwitnessError
 from earwitness.install.constants import inline
-from earwitness.install.names import fields, rename
+from earwitness.install.names import fields, rename, written
 
 _PRIVATE: Final = re.compile(r"_[A-Za-z]\w*")
 _VIPER_TYPES: Final = frozenset(("ptr", "ptr8", "ptr16", "ptr32", "int", "uint", "bool", "object"))
@@ -44,7 +44,7 @@ def compact(sources: Mapping[str, str]) -> dict[str, str]:
     _check_private(trees)
     for tree in trees.values():
         _shorten_private(tree, texts)
-    return {path: ast.unparse(ast.fix_missing_locations(tree)) + "\n" for path, tree in trees.items()}
+    return {path: written(tree) for path, tree in trees.items()}
 
 
 def _parsed(path: str, source: str) -> ast.AST:

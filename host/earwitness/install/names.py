@@ -111,7 +111,25 @@ class Names:
         if taken - own:
             raise EarwitnessError(f"{path} uses {', '.join(sorted(taken - own))}: names of the program, on the chip.")
         rename(tree, {**self._names, **{name: name + "_" for name in own}})
-        return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        return written(tree)
+
+
+def written(tree: ast.AST) -> str:
+    """A module's text. The tree is of no use afterwards."""
+    return ast.unparse(_Bare().visit(ast.fix_missing_locations(tree))) + "\n"
+
+
+class _Bare(ast.NodeTransformer):
+    """Writes `a, b = c, d` so: with the brackets that ast.unparse gives the right side MicroPython makes a tuple first."""
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        target, value = node.targets[0], node.value
+        if len(node.targets) > 1 or not (isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)):
+            return node
+        if len(value.elts) < 2:
+            return node
+        texts = (", ".join(ast.unparse(part) for part in side.elts) for side in (target, value))
+        return ast.Expr(ast.Name(" = ".join(texts)))
 
 
 def _spelt(sources: Iterable[str]) -> set[str]:
