@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("emulated recorder")]
 RATE_HZ = 16_000
 LEAST_HEAP = 64_000  # nothing is loaded while it records, and the largest thing that is made has 2 KiB
 MOST_STACK = 6 * 1024  # of 8
+MOST_STACK_EVER = 7 * 1024
 FIRST_SAMPLE_S = 0.3
 CUT_COSTS_S = 1.0
 
@@ -94,6 +95,23 @@ def test_ten_seconds_bit_exact_with_its_marks_synced_over_the_cable(go_on: Calla
     assert told["resets"] == []
     assert told["violations"] == []
     assert told["same file"]
+
+
+def test_the_deepest_moment_leaves_stack_to_spare(go_on: Callable[[Work], Any]) -> None:
+    """A page is sealed in a wait of the card in which a checkpoint is signed: each half-minute of speech."""
+
+    def work(board: Board, computer: Computer, owner: Owner, card: Path) -> int:
+        from emulator import primed
+
+        primed.start(board)
+        primed.paint_stack(board)
+        board.run(35)
+        deepest = primed.most_stack(board)
+        primed.stop(board)
+        assert board.resets == []
+        return deepest
+
+    assert go_on(work) <= MOST_STACK_EVER
 
 
 def test_stalls_of_the_card_lose_nothing_at_speech(go_on: Callable[[Work], Any]) -> None:
