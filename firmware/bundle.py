@@ -48,6 +48,7 @@ _HASH_BYTES = const(32)
 _CLOSE = const(4)
 _BUFFER_SIZE = const(11)
 _FAILED = const(-1)
+_COLLECT_BYTES = const(6000)  # of modules, between two collections: each takes 10 ms and more
 
 
 class _Module(io.IOBase):
@@ -74,6 +75,7 @@ class Bundle:
     def __init__(self, image: "memoryview") -> None:
         self._image = image
         self._address = uctypes.addressof(image)
+        self._loaded = 0  # bytes, since memory was collected
 
     def mount(self, readonly: bool, mkfs: bool) -> None:
         pass
@@ -104,9 +106,12 @@ class Bundle:
         line = self._find(path + " ")
         if line < 0:
             raise OSError(_NO_ENTRY)
-        gc.collect()  # else what is loaded lies strewn between what loading left behind, and no large piece remains
         fields = bytes(self._image[line : line + _LINE_BYTES]).split(b"\n", 1)[0].split()
         start, size, functions = self._find("") + 1 + int(fields[1]), int(fields[2]), int(fields[3])
+        self._loaded += size
+        if self._loaded >= _COLLECT_BYTES:
+            self._loaded = 0
+            gc.collect()  # else what is loaded lies strewn between what loading left behind, and no large piece remains
         name = path[: -len("/__init__.mpy" if path.endswith("/__init__.mpy") else ".mpy")].replace("/", ".")
         address = self._address + start
         _loading.append((name, address, address + size, functions))
