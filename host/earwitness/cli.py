@@ -154,38 +154,51 @@ def _system(error: OSError) -> EarwitnessError:
     return EarwitnessError(f"{error.strerror or error}:{name}" if name else str(error.strerror or error), hint)
 
 
-def _stop(_number: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
+class _Stop:
+    """What Ctrl-C does. Libraries that call Python turn it into errors of their own: `asked` tells what it was."""
+
+    asked = False
+
+    def __call__(self, _number: int, _frame: Any) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+
+def _failed(error: Exception) -> int:
+    """Say what was wrong; returns the exit code."""
+    if isinstance(error, EarwitnessError):
+        console.error(error)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # what typer raises for wrong words
+        console.error(UsageError(_in_words(error.format_message()), "Add --help to see how it is used."))
+        return 2
+    if isinstance(error, OSError) and error.errno is not None and not console.verbose:
+        console.error(_system(error))
+        return 1
+    return _fault(error)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     console.reset()
+    stop = _Stop()
     with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, stop)
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, stop)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     console.json = "--json" in arguments  # known early, so that wrong words too are told as JSON
     if not arguments:
         arguments = ["--help"]
     try:
         code = app(args=arguments, standalone_mode=False, prog_name="earwitness")
-    except EarwitnessError as error:
-        console.error(error)
-        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.say("Stopped. Nothing is left half-written.")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        code = 130
     except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # what typer raises for wrong words
-            console.error(UsageError(_in_words(error.format_message()), "Add --help to see how it is used."))
-            return 2
-        if isinstance(error, OSError) and error.errno is not None and not console.verbose:
-            console.error(_system(error))
-            return 1
-        return _fault(error)
+        code = 130 if stop.asked else _failed(error)
     if code == 130:
         console.say("Stopped. Nothing is left half-written.")
     return code if isinstance(code, int) else 0

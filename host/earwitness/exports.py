@@ -7,6 +7,8 @@ appears under its name when it is whole, or not at all (atomic.py).
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -109,7 +111,13 @@ def _encode(file: IO[bytes], kind: str, blocks: Iterable[Samples]) -> None:
     import soundfile
 
     container, subtype = FORMATS[kind]
-    with soundfile.SoundFile(file, "w", RATE, 1, subtype, format=container) as out:
+    place: IO[bytes] | int = file
+    if (
+        os.name == "posix"
+    ):  # by its number: Ctrl-C in a call that the library makes to Python would be an error of its own
+        with contextlib.suppress(OSError):  # io.UnsupportedOperation: it is in memory
+            place = file.fileno()
+    with soundfile.SoundFile(place, "w", RATE, 1, subtype, format=container, closefd=False) as out:
         for block in blocks:
             out.write(block)
 
