@@ -59,6 +59,11 @@ def test_an_adapter_that_is_off_or_absent_is_told(
     assert caught.value.message == sentence and "cable" in caught.value.hint and caught.value.exit_code == 10
 
 
+def test_an_adapter_that_goes_at_the_moment_it_is_asked_is_told() -> None:
+    told = ble._off(OSError('[org.freedesktop.DBus.Error.UnknownObject] Method "StartDiscovery" does not exist'))
+    assert told.message == "This computer has no Bluetooth adapter." and "cable" in told.hint
+
+
 _FIND = """
 from earwitness.link import ble
 ble._OTHERS_S = 0

@@ -102,7 +102,7 @@ def _off(error: Exception) -> BluetoothOffError:
             "This program may not use Bluetooth.", f"Allow it in the system's privacy settings. {cable}"
         )
     text = str(error)
-    if "adapter" in text and "not found" in text:  # pulled out just now
+    if ("adapter" in text and "not found" in text) or "UnknownObject" in text:  # pulled out just now
         return BluetoothOffError("This computer has no Bluetooth adapter.", f"Plug one in. {cable}")
     if "NotReady" in text:
         return BluetoothOffError("Bluetooth is off on this computer.", f"Turn it on and try again. {cable}")

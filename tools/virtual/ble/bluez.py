@@ -33,11 +33,11 @@ _RSSI_EVERY_S = 0.3
 
 
 class BluezError(Exception):
-    """An answer of the kind org.bluez.Error."""
+    """An answer of the kind org.bluez.Error, or another kind of error."""
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, kind: str = "org.bluez.Error.") -> None:
         super().__init__(text)
-        self.name = "org.bluez.Error." + name
+        self.name = kind + name
 
 
 class Bluez:
@@ -117,7 +117,11 @@ class Bluez:
         method = getattr(self, f"_{interface}_{message.member}", None)
         path = message.path or ""
         try:
-            if method is None or path not in self._tree.objects:
+            if path not in self._tree.objects:  # gone, and whoever asks has not heard of it yet
+                raise BluezError(
+                    "UnknownObject", f'Method "{message.member}" does not exist', "org.freedesktop.DBus.Error."
+                )
+            if method is None:
                 raise BluezError("NotSupported", "Operation is not supported")
             reply = await method(message)
         except BluezError as error:
