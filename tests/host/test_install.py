@@ -10,6 +10,8 @@ import errno
 import importlib
 import os
 import pty
+import select
+import socket
 import struct
 import threading
 import tty
@@ -272,29 +274,43 @@ class Prompt:
     def __init__(self, says: Callable[[str], bytes]) -> None:
         self._ours, self._theirs = pty.openpty()
         tty.setraw(self._theirs)
+        os.set_blocking(self._ours, False)
         self._says = says
+        self._over, self._end = socket.socketpair()
         self.port = os.ttyname(self._theirs)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         held = b""
-        try:
-            while data := os.read(self._ours, 4096):
-                held += data
-                if held.endswith(b"\x01") and not held.endswith(b"\x05A\x01"):
-                    os.write(self._ours, b"raw REPL; CTRL-B to exit\r\n>")
-                    held = b""
-                elif held.endswith(b"\x05A\x01"):
-                    os.write(self._ours, b"R\x00")
-                    held = b""
-                elif held.endswith(b"\x04"):
-                    os.write(self._ours, b"OK" + self._says(held.decode()) + b"\x04>")
-                    held = b""
-        except OSError:
-            pass
+        while data := self._read():
+            held += data
+            if held.endswith(b"\x01") and not held.endswith(b"\x05A\x01"):
+                self._write(b"raw REPL; CTRL-B to exit\r\n>")
+                held = b""
+            elif held.endswith(b"\x05A\x01"):
+                self._write(b"R\x00")
+                held = b""
+            elif held.endswith(b"\x04"):
+                self._write(b"OK" + self._says(held.decode()) + b"\x04>")
+                held = b""
+
+    def _read(self) -> bytes:
+        ready, _, _ = select.select([self._ours, self._over], [], [])
+        return b"" if self._over in ready else os.read(self._ours, 4096)
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            over, _, _ = select.select([self._over], [self._ours], [])
+            if over:
+                return
+            data = data[os.write(self._ours, data) :]
 
     def close(self) -> None:
+        self._end.close()
+        self._thread.join(30)
+        assert not self._thread.is_alive()  # the next test's port may have the same number
+        self._over.close()
         os.close(self._ours)
         os.close(self._theirs)
 
