@@ -181,7 +181,7 @@ def _fails(store: DeviceStore) -> None:
     began = time.monotonic()
     with pytest.raises(NoDeviceError) as caught:
         connect_near(store, answer_s=0.2)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     assert caught.value.message.endswith(".") and caught.value.hint and caught.value.message.isprintable()
 
 
@@ -251,7 +251,7 @@ def test_at_any_mtu_what_is_sent_arrives(
     rig.order("heard")
     way.write(bytes(300))
     odd.say([b"\x01here"])
-    assert way.read(5) == b"here"
+    assert way.read(30) == b"here"
     heard = rig.order("heard")
     assert heard["longest_write"] <= mtu - 3 and heard["written_bytes"] >= 300
 
@@ -265,7 +265,7 @@ def test_a_flood_that_nobody_takes_is_held_in_bounds(
     odd.say([bytes((number,)) + bytes(243) for number in range(32)], 40)
     rig.order("heard")
     way.write(b"go")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     came = 0
     while came < 32 * 40 * 244 and time.monotonic() < until:
         came += rig.order("heard")["notified_bytes"]

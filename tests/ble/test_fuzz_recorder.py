@@ -105,7 +105,7 @@ class _Rough:
 
     def begin(self, mtu: int, as_owner: bool) -> None:
         transport = BareTransport(self.radio, mtu)
-        self.owner = Recorder(transport, timeout=5)
+        self.owner = Recorder(transport, timeout=20)
         if as_owner:
             self.owner.authenticate(SECRET, self.device.public)
 
@@ -183,7 +183,7 @@ def test_nothing_that_comes_through_the_air_ends_the_recorder(radio: BareRadio, 
         for act in acts:
             rough.do(act)
         radio.disconnect()
-        with Recorder(BareTransport(radio), timeout=5) as recorder:
+        with Recorder(BareTransport(radio), timeout=20) as recorder:
             recorder.authenticate(SECRET, device.public)
             assert recorder.settings().recipients
         assert radio.broken == []
@@ -193,7 +193,7 @@ def test_nothing_that_comes_through_the_air_ends_the_recorder(radio: BareRadio, 
     throw()
     assert rough.count > 5 * examples
     assert device.order("heap")["heap"] - before < _PAGE_BUFFERS + 8192
-    with Recorder(BareTransport(radio), timeout=5) as recorder:
+    with Recorder(BareTransport(radio), timeout=20) as recorder:
         recorder.authenticate(SECRET, device.public)
         assert recorder.status().newest == 1
         (listed,) = recorder.list()
@@ -225,7 +225,7 @@ def test_a_value_is_taken_whole_or_not_at_all(radio: BareRadio, micropython: Any
     threading.Thread(target=lambda: said.extend(iter(process.stdout.readline, "")), daemon=True).start()
 
     def settle() -> None:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while "accepted\n" not in said:
             assert time.monotonic() < until
             radio.serve(0.005)
@@ -244,7 +244,7 @@ def test_a_value_is_taken_whole_or_not_at_all(radio: BareRadio, micropython: Any
         for value in values:
             radio.write(b"\0" + value)
         end = b"\xff" * 20
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while not (got := bytes.fromhex("".join(said).replace("\n", ""))).endswith(end):
             assert time.monotonic() < until, "nothing comes any more"
             radio.serve(0.05)  # time to take what it has

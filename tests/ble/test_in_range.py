@@ -125,7 +125,7 @@ def test_nobody_in_range_is_told(rig: Rig, tmp_path: Path, mine: Device) -> None
     began = time.monotonic()
     with pytest.raises(NoDeviceError, match=r"No recorder is in range\.") as caught:
         connect_near(store, look_s=0.6)
-    assert "button" in caught.value.hint and time.monotonic() - began < 3
+    assert "button" in caught.value.hint and time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2])

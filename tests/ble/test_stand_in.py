@@ -126,7 +126,7 @@ while True:
     received: list[int] = []
 
     async def talk() -> None:
-        device = await BleakScanner.find_device_by_filter(lambda _device, _data: True, timeout=5)
+        device = await BleakScanner.find_device_by_filter(lambda _device, _data: True, timeout=30)
         assert device is not None
         async with BleakClient(device) as client:
             inward, outward = (f"00000000-0000-4000-8000-{number:012x}" for number in (2, 3))

@@ -172,20 +172,20 @@ def test_a_recorder_that_lost_its_power_in_the_middle_goes_on_after_a_press_of_i
 def test_while_it_records_the_radio_is_off_and_afterwards_it_is_on_for_a_minute(
     rig: Rig, pairing: Paired, tmp_path: Path, _world: tuple[VirtualRecorder, bytes]
 ) -> None:
-    def found() -> bool:
-        return bool(rig.order("stranger"))
+    def found(patience_s: float = 0) -> bool:
+        return bool(rig.order("stranger", patience_s=patience_s))
 
     _world[0].power_off()
     with pairing.recorder(tmp_path, _speech(20), settings={"ble": rig.recorder_socket}) as recorder:
         recorder.run("0:wait", settle=4)
         assert not found()  # nobody asked for it
         recorder.run("0:mark", settle=0.3)
-        assert found()
+        assert found(20)
         recorder.run("0:on", settle=2)
         assert recorder.lever("light") != 0
         assert not found()
         recorder.run("0:off", settle=1.5)
-        assert found()
+        assert found(20)
 
 
 def test_marked_minutes_come_first_and_only_once(

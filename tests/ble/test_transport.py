@@ -16,7 +16,7 @@ from tools.virtual.ble.rig import Rig
 Run = Callable[..., subprocess.Popen[str]]
 
 _WINDOW = 128
-_NOTICED_S = 5.0
+_NOTICED_S = 20.0  # however busy the computer is
 
 # Echoes; after b"send N" sends N bytes 0, 1, 2, ..., after b"try N" as many as go before a second passes without a
 # confirmation; b"hang up" and b"off" do so.
@@ -214,7 +214,7 @@ def test_what_was_meant_for_one_computer_does_not_reach_the_next(
 ) -> None:
     first = connect()
     first.write(b"send 100000")
-    assert first.read(5)
+    assert first.read(30)
     first.close()
     second = connect()
     assert second.read(0.5) == b""
@@ -227,9 +227,9 @@ def test_a_short_black_out_loses_nothing_and_a_long_one_the_connection(
 ) -> None:
     transport = connect()
     transport.write(b"send 300000")
-    got = transport.read(5)
+    got = transport.read(30)
     rig.order("faults", dark_s=0.7, supervision_s=10)  # a busy computer is dark for a while, too
-    assert got + _read(transport, 300_000 - len(got), 20) == _pattern(300_000)
+    assert got + _read(transport, 300_000 - len(got)) == _pattern(300_000)
     rig.order("faults", dark_s=0.6, supervision_s=0.3)
     with pytest.raises(NoDeviceError):
         while transport.read(30):

@@ -184,7 +184,7 @@ def test_an_answer_to_unpair_that_is_lost_does_not_leave_a_recorder_that_nobody_
     pair(home, device, "--name", "Kitchen")
     (record,) = DeviceStore(home / "state").active()
     cable = Meddler(device.url, back=lambda number, data: b"" if number == 3 else data)  # after HELLO, CHALLENGE, PROVE
-    with Recorder(cable, timeout=0.2, tries=2) as link:
+    with Recorder(cable, timeout=0.5, tries=20) as link:
         link.authenticate(record.secret, record.public)
         _press(link, record)
     assert len(device.called("unpair")) == 1

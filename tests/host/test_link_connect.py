@@ -75,12 +75,12 @@ def test_no_recorder(tmp_path: Path) -> None:
 
 def test_two_recorders_are_told_apart_by_name(two: list[Device], store: DeviceStore) -> None:
     with pytest.raises(UsageError) as caught:
-        connect(store, timeout=0.5)
+        connect(store, timeout=5)
     said = sentence(caught.value)
     assert "Kitchen" in said and "Office" in said and "--recorder" in said
     for name, device in (("Kitchen", two[0]), ("Office", two[1])):
         for which in (name, store.active()[two.index(device)].short_key[:6]):
-            link, found = connect(store, which=which, timeout=0.5)
+            link, found = connect(store, which=which, timeout=5)
             link.close()
             assert found.public == device.public and link.name == device.url
 
@@ -97,11 +97,11 @@ def test_two_of_one_name_are_told_apart_by_their_keys(two: list[Device], store: 
     with pytest.raises(UsageError, match="could be 2"):
         connect(store, which="Kitchen")
     with pytest.raises(UsageError) as caught:
-        connect(store, timeout=0.5)
+        connect(store, timeout=5)
     keys = [record.short_key[:6] for record in store.active()]
     said = sentence(caught.value)
     assert all(f"Kitchen, key {key} (at " in said for key in keys) and "start of its key" in said
-    link, _ = connect(store, which=keys[0], timeout=0.5)
+    link, _ = connect(store, which=keys[0], timeout=5)
     link.close()
 
 
@@ -169,7 +169,7 @@ def test_of_several_reasons_the_telling_one_is_told(
         for order in (places, places[::-1]):
             monkeypatch.setattr(connecting, "discover", lambda order=order: order)
             with pytest.raises(KeyMissingError, match="is not paired with this computer"):
-                connect(store, timeout=0.2)
+                connect(store, timeout=1)
     finally:
         os.close(master)
         os.close(slave)

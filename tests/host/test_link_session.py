@@ -431,7 +431,7 @@ def test_a_read_ends_when_a_recording_begins_and_the_idle_set_is_given_back(pair
 
 
 def test_a_host_that_stops_reading_is_written_off_until_its_next_frame(paired: Device) -> None:
-    with session(paired, timeout=0.2, tries=2) as recorder:
+    with session(paired, timeout=1, tries=2) as recorder:
         paired.order("state", "recording")
         paired.order("stall", 1)
         with pytest.raises(LinkLostError):

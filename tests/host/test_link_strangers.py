@@ -177,6 +177,31 @@ def test_no_frame_of_an_owner_or_a_stranger_ends_the_recorder(owned: Device) -> 
         assert recorder.status().newest == 1
 
 
+class _Clock:
+    """Stands for the module `time`: what waits in vain makes time pass, and a busy computer does not."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+clock = _Clock()
+
+
+@pytest.fixture
+def slow_time() -> Iterator[None]:
+    """The computer's end of the link goes by `clock`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("link.client", "link.conversation", "freeing"):
+            patch.setattr(f"earwitness.{module}.time", clock)
+        yield
+
+
 class Liar:
     """A recorder that proves itself and then answers anything at all."""
 
@@ -212,12 +237,20 @@ class Liar:
 
     def read(self, timeout: float) -> bytes:
         data, self._out = self._out, b""
+        clock.now += 0 if data else timeout
         return data
 
     def close(self) -> None: ...
 
 
-@settings(max_examples=60, database=None, derandomize=True, deadline=None)
+@pytest.mark.usefixtures("slow_time")
+@settings(
+    max_examples=60,
+    database=None,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.lists(st.tuples(st.sampled_from([0, 0, 0, 0x7F, 0x40, 0x41, 0x83]), st.binary(max_size=300)), max_size=4),
     st.binary(max_size=60),
@@ -244,6 +277,7 @@ def test_no_answer_of_a_lying_recorder_ends_the_computer_otherwise_than_in_a_sen
     patch.undo()
 
 
+@pytest.mark.usefixtures("slow_time")
 def test_a_lying_recorder_cannot_keep_the_computer_for_ever() -> None:
     """`more` in every list, with the highest number there is: it ends in a sentence."""
     entry = struct.pack("<Q16sIBH", (1 << 64) - 1, bytes(16), 1, 1, 0)
@@ -270,7 +304,7 @@ class Drawn(Liar):
             text = self._channel.unseal(frame)
             assert text is not None
             self._due = []
-            at = time.monotonic()
+            at = clock.now
             head = bytes((messages.SEALED, frame.request))
             for wait, kind, payload in self._say(text[0], text[1:]):
                 at += wait
@@ -280,11 +314,11 @@ class Drawn(Liar):
     def read(self, timeout: float) -> bytes:
         if self._out:
             return super().read(timeout)
-        if not self._due or self._due[0][0] > time.monotonic() + timeout:
-            time.sleep(timeout)
+        if not self._due or self._due[0][0] > clock.now + timeout:
+            clock.now += timeout
             return b""
         at, data = self._due.pop(0)
-        time.sleep(max(at - time.monotonic(), 0))
+        clock.now = max(at, clock.now)
         return data
 
 
@@ -303,28 +337,30 @@ def _pages(request: bytes, wait: float, count: int) -> list[tuple[float, int, by
     return [(wait, messages.MISSING, struct.pack("<I", number)) for number in numbers]
 
 
+@pytest.mark.usefixtures("slow_time")
 @pytest.mark.parametrize("count", [1, 3, 64])
 def test_a_read_that_is_drawn_out_ends_in_a_sentence(count: int) -> None:
     """A page now and then, each just in time, of a file as large as there is: a million of them would take a day."""
     recorder = _drawn(
         lambda command, request: [*_pages(request, 0.04, count), (0, messages.READ | messages.ANSWER, bytes(4))]
     )
-    began = time.monotonic()
+    began = clock.now
     with pytest.raises(LinkLostError, match="no end to it") as caught:
         for _ in recorder.read(_HUGE):
             pass
-    assert time.monotonic() - began < 15
+    assert clock.now - began < 15
     assert "resumes" in caught.value.hint
 
 
+@pytest.mark.usefixtures("slow_time")
 def test_a_page_that_is_repeated_for_ever_is_no_answer() -> None:
     """Each is in time, and none is the next one."""
     recorder = _drawn(lambda command, request: [(0.01, messages.MISSING, bytes(4)) for _ in range(10_000)])
-    began = time.monotonic()
+    began = clock.now
     with pytest.raises(LinkLostError, match="stopped answering"):
         for _ in recorder.read(_HUGE, 5):
             pass
-    assert time.monotonic() - began < 3
+    assert clock.now - began < 3
 
 
 def _entry(seq: int, state: int = 1, marks: int = 0, pages: int = 9, name: bytes = b"") -> bytes:
@@ -332,6 +368,7 @@ def _entry(seq: int, state: int = 1, marks: int = 0, pages: int = 9, name: bytes
     return struct.pack(f"<Q16sIBH{marks}I", seq, recording_id, pages, state, marks, *range(marks))
 
 
+@pytest.mark.usefixtures("slow_time")
 @pytest.mark.parametrize("wait", [0.0, 0.04])
 def test_a_list_without_end_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, wait: float) -> None:
     """One entry at a time, as fast as it goes or each just in time."""
@@ -341,12 +378,13 @@ def test_a_list_without_end_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, 
         (after,) = struct.unpack("<Q", request)
         return [(wait, messages.LIST | messages.ANSWER, b"\x01\x01" + _entry(after + 1))]
 
-    began = time.monotonic()
+    began = clock.now
     with pytest.raises(EarwitnessError, match="does not end") as caught:
         _drawn(say).list()
-    assert time.monotonic() - began < 10 and "exchanged" in caught.value.hint
+    assert clock.now - began < 10 and "exchanged" in caught.value.hint
 
 
+@pytest.mark.usefixtures("slow_time")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -374,6 +412,7 @@ def test_a_list_that_does_not_hold_together_is_refused(answer: bytes) -> None:
         _drawn(lambda command, request: [(0, messages.LIST | messages.ANSWER, answer)]).list()
 
 
+@pytest.mark.usefixtures("slow_time")
 def test_final_notes_that_come_too_slowly_are_left_to_the_next_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -382,6 +421,6 @@ def test_final_notes_that_come_too_slowly_are_left_to_the_next_time(
     recorder = _drawn(lambda command, request: [(0.02, messages.NOTE | messages.ANSWER, b"no note")])
     record = DeviceRecord(sealed_recording.public_key(SEED).hex(), SECRET.hex(), "", "Mine", (), 1, "", "")
     listed = [messages.Recording(seq, seq.to_bytes(16, "big"), 0, messages.FREED) for seq in range(1, 5001)]
-    began = time.monotonic()
+    began = clock.now
     freeing.keep_ends(recorder, record, listed, tmp_path / "ends")
-    assert time.monotonic() - began < 5
+    assert clock.now - began < 5

@@ -104,10 +104,10 @@ def test_a_paired_recorder_is_not_paired_again(start: Callable[..., Device], sto
 def test_a_lost_answer_is_asked_for_again(start: Callable[..., Device], store: DeviceStore) -> None:
     device = start()
     cable = Meddler(device.url, back=lambda number, data: b"" if number == 1 else data)
-    with Recorder(cable, timeout=0.3, tries=3) as recorder:
+    with Recorder(cable, timeout=0.5, tries=20) as recorder:
         recorder_timeout = "earwitness.link.client._PAIR_TIMEOUT_S"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(recorder_timeout, 0.5)
+            patch.setattr(recorder_timeout, 1)
             record = pair(recorder, RECIPIENTS, store)
     assert record.public == device.public and len(device.called("pair")) == 1
 

@@ -84,7 +84,7 @@ def run(
     identity: Identity | None = OWNER,
     cable: SocketTransport | None = None,
     progress: Callable[[Progress], None] | None = None,
-    tries: int = 3,
+    tries: int = 10,
 ) -> SyncReport:
     recorder = Recorder(cable or SocketTransport(device.url), timeout=0.3, tries=tries)
     with recorder:
@@ -165,7 +165,7 @@ def test_a_cable_that_is_pulled_leaves_what_came(
     assert caught.value.exit_code == 10
     assert parts(library)[0].stat().st_size >= 48 * 4096
     # it takes the recorder a second to believe that nobody reads any more
-    assert run(device, library, store, tries=10).items[0].outcome == NEW
+    assert run(device, library, store, tries=30).items[0].outcome == NEW
 
 
 def test_a_part_of_another_recording_is_begun_again(
@@ -334,7 +334,7 @@ def test_a_sync_that_frees_survives_the_loss_of_any_frame_and_repeats_at_most_a_
         cable = Meddler(device.url, **{direction: lambda number, raw: b"" if number == lost else raw})
         own = Library(tmp_path / f"library{lost}")
         try:
-            with Recorder(cable, timeout=0.15, tries=4) as recorder:
+            with Recorder(cable, timeout=0.15, tries=20) as recorder:
                 recorder.authenticate(SECRET, device.public)
                 report = sync(recorder, record_of(device), own, store, identity=OWNER, free_synced=True)
         finally:

@@ -121,9 +121,9 @@ class Radio:
             "packets": [packet.hex() for packet in self._air.packets],
         }
 
-    async def do_stranger(self, stay_s: float = 0) -> list[dict[str, Any]]:
+    async def do_stranger(self, stay_s: float = 0, patience_s: float = 0) -> list[dict[str, Any]]:
         """All that somebody learns who connects to every device there is and reads what can be read."""
-        return await look_around(self._air, stay_s)
+        return await look_around(self._air, stay_s, patience_s)
 
 
 def main() -> int:

@@ -11,17 +11,27 @@ from bumble import att, core
 from .air import Air
 from .central import Central
 
-_LOOK_S = 0.5
+_LOOK_S = 0.5  # at the least
 _ADDRESS = "66:66:66:66:66:66"
 
 
-async def look_around(air: Air, stay_s: float) -> list[dict[str, Any]]:
-    """Scan, connect to everything, read every attribute, stay connected for `stay_s` seconds; values as hex text."""
+async def look_around(air: Air, stay_s: float, patience_s: float) -> list[dict[str, Any]]:
+    """Scan, connect to everything, read every attribute, stay connected for `stay_s` seconds; values as hex text.
+
+    The first may be silent for `patience_s`."""
     central = Central(air, _ADDRESS, 517)
     seen: dict[str, tuple[str, bytes]] = {}
-    central.on_advertisement = lambda address, kind, data, _rssi: seen.update({address: (kind, data)})
+    heard = asyncio.Event()
+
+    def hear(address: str, kind: str, data: bytes, _rssi: int) -> None:
+        seen[address] = (kind, data)
+        heard.set()
+
+    central.on_advertisement = hear
     await central.power_on()
     await central.scan(True)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(heard.wait(), patience_s)
     await asyncio.sleep(_LOOK_S)
     await central.scan(False)
     found = []
