@@ -201,8 +201,10 @@ def _settle_this(image: "memoryview") -> None:
     except OSError:  # an image of another version
         return
     gc.disable()
-    _settle(globals().values(), _loading.pop())
-    gc.enable()
+    try:
+        _settle(globals().values(), _loading.pop())
+    finally:
+        gc.enable()
 
 
 _import = builtins.__import__

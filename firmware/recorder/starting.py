@@ -1,9 +1,6 @@
 """Loads all that a recording needs, and runs the recorder."""
 
-import sys
-
 import micropython
-import vfs
 
 from recorder import room  # noqa: F401 (and the microphone's ring first: later there are no pieces of memory so large)
 from recorder.hal import mic, power  # noqa: F401
@@ -24,8 +21,7 @@ def run() -> None:
         return
     if fault:
         power.note_fault(fault)  # for the journal
-    if sys.platform == "rp2":
-        vfs.umount("/")  # nothing is read from it any more, and its buffers take 2.5 KB
+    power.close_files()
     try:
         Session().run()
     except Exception as error:

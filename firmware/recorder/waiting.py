@@ -51,7 +51,7 @@ def turn(session: "Session") -> bool:
         and (on or not _is_talking(session))
     ):
         power.fast(True)
-        # What serves a computer and what gets ready would not fit beside each other.
+        # What serves a computer makes room: getting ready takes the largest pieces of memory that there are.
         session.link.release()
         if session.nearby is not None and session.nearby.link is not None:
             session.nearby.link.release()

@@ -22,6 +22,9 @@ def came_on() -> bool:
 def note_fault(code: int) -> None:
     """Keep a fault code where a reset does not wipe it."""
 
+def close_files() -> None:
+    """Give back what MicroPython's own file system takes: nothing is read from it any more."""
+
 def crashed(error: Exception) -> None:
     """Keep that an error ended the program, as a fault code; the virtual recorder also shows which. Never shown on the cable."""
 
