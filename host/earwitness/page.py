@@ -73,7 +73,7 @@ def start(page: bytes) -> Start | None:
     _, kind, suite, zero, number, recording_id = _START.unpack_from(page)
     if suite != SUITE or zero or kind not in (HEADER, AUDIO, CHECKPOINT):
         return None
-    if kind == AUDIO and page[28:32] != b"\0\0\0\0":
+    if (kind == AUDIO and page[28:32] != b"\0\0\0\0") or (kind == HEADER and number != PAGE_BYTES):
         return None
     return Start(kind, number, recording_id)
 

@@ -178,6 +178,19 @@ def test_a_changed_end_is_no_end(say, field):
                 named(verdict, "damaged", f"page {END} is damaged: the checkpoint in it")
 
 
+@pytest.mark.parametrize("page", range(END + 1))
+def test_a_single_bit_of_what_a_page_says_that_it_is_is_damage(say, page):
+    """A bit that turns over is no hand's work, also where a checkpoint says then that it is a header.
+
+    There is one exception: checkpoint 0 with type 2 claims to be leaf 1, and a second leaf 1 is what a hand would bring.
+    """
+    for bit in range(12 * 8):
+        for verdict in both(say, flipped(page, bit // 8, 1 << bit % 8)):
+            assert verdict.exit_code != 0
+            if (page, bit) != (CHECKPOINT_0, 32):
+                assert verdict.intact.state == "damaged" or (page == END and verdict.complete.state == "unfinished")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("page", range(END + 1))
 def test_every_single_byte(say, page):
