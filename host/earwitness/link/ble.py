@@ -68,6 +68,7 @@ class _Loop:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_exception_handler(lambda *_: None)  # of libraries: what a person has to know, we say
                 threading.Thread(target=self._loop.run_forever, name="bluetooth", daemon=True).start()
             return self._loop
 
