@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earwitness import events, moment, note
+from earwitness.checkpoint import MAX_UNPROVEN
 from earwitness.findings import Survey
 from earwitness.page import Header
-from earwitness.structure import MAX_UNPROVEN
 from earwitness.timeline import TOLERANCE_US, Timeline
 from earwitness.verdict import Answer
 

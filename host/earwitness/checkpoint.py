@@ -22,6 +22,7 @@ from earwitness.page import (
 
 MAX_LISTED = 64  # leaves that one checkpoint lists
 MAX_LATE = 32  # leaves that may stand before a checkpoint beyond those that it covers: signing takes its time
+MAX_UNPROVEN = MAX_LISTED + MAX_LATE  # leaves behind the last one
 
 _FIXED = struct.Struct("<4sBBHI16sIH")  # magic, type, suite, zero, n, recording id, p, note length
 _HEADER_FIXED_BYTES = 102

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from earwitness import note
+from earwitness.checkpoint import MAX_LISTED, MAX_UNPROVEN
 from earwitness.findings import Survey
 
 FOREIGN, SPOILT_CHECKPOINT = "foreign", "checkpoint"
@@ -55,16 +56,13 @@ class Reckoning:
         sound that are none of them and wait no longer. room: how many more of the next leaves may stand before it. gap: it
         stands on a checkpoint that was not seen.
         """
-        survey, findings = self._survey, self._survey.findings
+        findings = self._survey.findings
         torn = self._torn(signed, last, file_page, gap)
         runs, self._strangers = [run for run in self._strangers if run not in torn], []
-        for run in runs:
-            what = "the checkpoint in it" if run.what == SPOILT_CHECKPOINT else "what stood there"
-            findings.damage(f"{run} damaged: {what} cannot be read")
+        self._cannot_be_read(runs)
         self._name(spoilt)
         checkpoints = sum(run.what == SPOILT_CHECKPOINT for run in runs)
         strangers = sum(run.count for run in runs) - checkpoints
-        survey.damaged += checkpoints + strangers
         early = min(self._gone, sum(page < self._gone_by for page in spoilt))
         findings.gone_count -= early
         self._gone -= early
@@ -95,11 +93,23 @@ class Reckoning:
         self._name(found)
         return found
 
-    def close(self, last_ours: int, holes: int) -> None:
-        """The end of the file. last_ours: last page plainly of this recording. holes: numbers left out behind the last checkpoint."""
+    def close(self, last_ours: int, holes: int, over: int) -> None:
+        """The end of the file.
+
+        last_ours: last page plainly of this recording. holes: numbers left out behind the last checkpoint. over: how many more
+        leaves wait there than may; checkpoints that cannot be read would have listed some.
+        """
         self._too_many(self._late_pages - holes, last_ours)
+        inside = [run for run in self._strangers if run.what == SPOILT_CHECKPOINT or run.first < last_ours]
+        checkpoints = sum(run.what == SPOILT_CHECKPOINT for run in inside)
+        checkpoints += max(sum(run.count for run in inside) - checkpoints - holes, 0)
+        if over > checkpoints * MAX_LISTED:
+            self._survey.findings.failure(f"more than {MAX_UNPROVEN} pages stand behind the last checkpoint", last_ours)
+        elif over > 0:
+            self._cannot_be_read(inside)
+            self._strangers = [run for run in self._strangers if run not in inside]
         for run in self._strangers:
-            if run.what == SPOILT_CHECKPOINT or run.first < last_ours:
+            if run in inside:
                 why = "not of this recording" if run.what == FOREIGN else "torn or not of this recording"
                 self._survey.litter(f"{run} {why}")
             else:
@@ -133,6 +143,12 @@ class Reckoning:
             self._survey.findings.damage(f"a checkpoint {words}")
             self._survey.damaged += 0 if spoilt else 1
         return 1 if spoilt else 0
+
+    def _cannot_be_read(self, runs: Sequence[_Run]) -> None:
+        for run in runs:
+            what = "the checkpoint in it" if run.what == SPOILT_CHECKPOINT else "what stood there"
+            self._survey.findings.damage(f"{run} damaged: {what} cannot be read")
+            self._survey.damaged += run.count
 
     def _name(self, pages: Sequence[int]) -> None:
         for page in pages:

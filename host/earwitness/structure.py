@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from earwitness import checkpoint, merkle, note, page
-from earwitness.checkpoint import MAX_LATE, Checkpoint
+from earwitness.checkpoint import MAX_LATE, MAX_UNPROVEN, Checkpoint
 from earwitness.container import Container
 from earwitness.errors import EarwitnessError
 from earwitness.findings import Findings, Survey
 from earwitness.reckoning import FOREIGN, SPOILT_CHECKPOINT, Reckoning
 
-MAX_UNPROVEN = 96  # leaves behind the last checkpoint: 64 that it would list and 32 that signing may take
 _MAX_WAITING = 1024  # leaves held while checkpoint after checkpoint is damaged; 4 MiB
 
 
@@ -47,6 +46,8 @@ class Structure:
         self._container = container
         self._header = container.header
         self._tree = merkle.Tree()
+        self._good = self._tree  # as of the last good checkpoint
+        self._since_good: list[bytes] = []  # leaves that damaged ones have proven since
         self._waiting: dict[int, list[_Waiting]] = {}
         self._held = 0
         self._emitted = 0  # index of the last leaf handed out
@@ -100,7 +101,7 @@ class Structure:
             return
         survey = self.survey
         size = self._tree.size
-        if found.n < size or found.p < size:
+        if found.n < size or found.p < self._good.size:
             survey.findings.failure("a checkpoint goes back behind the one before", file_page)
             return
         self._last_ours = file_page
@@ -110,10 +111,12 @@ class Structure:
         if between is None:
             survey.findings.failure("two checkpoints, both signed by the recorder, contradict each other", file_page)
             return
-        yield from self._prove([*between, *found.leaves], found.note, file_page, gap=found.p > size)
+        leaves = [*between, *found.leaves[max(size - found.p, 0) :]]
+        yield from self._prove(leaves, found.note, file_page, gap=found.p > size)
         survey.checkpoints += 1
         survey.begins_sealed |= file_page == 1 and found.n == 1
-        self._tree = found.tree
+        self._tree = self._good = found.tree
+        self._since_good.clear()
         survey.proven_to = found.n
         if found.note.final:
             survey.final, survey.final_whole = found.note, True
@@ -121,11 +124,13 @@ class Structure:
     def _between(self, found: Checkpoint) -> list[bytes] | None:
         """Hashes of the leaves that only a damaged checkpoint lists: empty strings where nothing proves them any more.
 
-        None if the range contradicts what is proven already.
+        None if it contradicts what is proven already. A recorder that recovers builds on no damaged checkpoint, and lists its leaves again.
         """
         size = self._tree.size
-        if found.p == size:
-            return [] if list(found.range) == self._tree.range() else None
+        if found.p <= size:
+            again = found.p - self._good.size
+            fits = self._good.extended(self._since_good[:again]).range() == list(found.range)
+            return [] if fits and list(found.leaves[: size - found.p]) == self._since_good[again:] else None
         hashes = [self._waiting[i][0].hash if i in self._waiting else b"" for i in range(size, found.p)]
         if all(hashes) and self._tree.extended(hashes).range() == list(found.range):
             return hashes
@@ -147,6 +152,9 @@ class Structure:
         self._last_ours = file_page
         yield from self._prove(hashes, signed, file_page)
         self._tree = tree
+        self._since_good += hashes
+        if len(self._since_good) > _MAX_WAITING:
+            self._good, self._since_good = tree, []
         self.survey.proven_to = signed.n
         if signed.final:
             self.survey.final = signed
@@ -224,8 +232,7 @@ class Structure:
         if not survey.proven_to:
             findings.failure("no checkpoint of the recorder vouches for anything in this file", 0)
         self._waiting.pop(0, None)
-        if survey.proven_to and max(self._waiting, default=0) >= survey.proven_to + MAX_UNPROVEN:
-            findings.failure(f"more than {MAX_UNPROVEN} pages stand behind the last checkpoint", self._last_ours)
+        over = max(self._waiting, default=0) + 1 - survey.proven_to - MAX_UNPROVEN if survey.proven_to else 0
         if survey.proven_to:
             wrong = self._reckoning.misnumbered(self._out_of_line())
             left = {
@@ -236,7 +243,7 @@ class Structure:
                 findings.failure("pages behind the last checkpoint stand twice or out of order", self._last_ours)
         holes = max(self._waiting, default=self._tree.size - 1) + 1 - self._tree.size - len(self._waiting)
         yield from self._unproven()
-        self._reckoning.close(self._last_ours, holes)
+        self._reckoning.close(self._last_ours, holes, over)
         if self._container.odd_bytes:
             survey.litter(f"{self._container.odd_bytes} bytes at the end are short of a page")
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from earwitness.verify import verify as read_by_us
+
 RIGS = Path(__file__).parent / "rigs"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
 PUBLIC = KEY.public_bytes_raw()
@@ -469,8 +471,10 @@ for leaf in (20, 70, 140):
         assert verify((tmp_path / f"{leaf}.ewr").read_bytes())["n"] == leaf
 
 
-def test_damaged_checkpoints_cost_no_leaf(run, tmp_path: Path) -> None:
-    """The last one, the last two, all: leaves with device tags are kept, and the last 96 are listed."""
+@pytest.mark.parametrize("at", [200, 420], ids=["note", "list"])
+def test_damaged_checkpoints_cost_no_leaf(run, tmp_path: Path, at: int) -> None:
+    """The last one, the last two, all: leaves with device tags are kept, and the last 96 are listed. It is damage to a reader,
+    no hand's work, also where the note of what is spoilt is whole."""
     source = """
 for spoiled in (1, 2, 4):
     flash.cells[:] = b"\\xff" * flash.SIZE
@@ -480,17 +484,21 @@ for spoiled in (1, 2, 4):
     bad = places(card, 3)[-spoiled:]
     for place in bad:
         page = read(card)[place]
-        page[200] ^= 1
+        page[ARGS["at"]] ^= 1
         change(card, place, page)
     card, outcome = mend(card)
     emit([told(outcome), bad])
     dump(card, "%d.ewr" % spoiled)
 """
-    found = run(source)
+    found = run(source, at=at)
     for spoiled, (outcome, bad) in zip((1, 2, 4), found, strict=True):
         assert outcome == [1, "recovered", 231, 193]
         assert len(bad) == spoiled
-        assert verify((tmp_path / f"{spoiled}.ewr").read_bytes(), tuple(bad))["n"] == 231
+        path = tmp_path / f"{spoiled}.ewr"
+        assert verify(path.read_bytes(), tuple(bad))["n"] == 231
+        said = read_by_us(path, None)
+        assert said.intact.state == "damaged" and said.damaged == spoiled and said.pages == 230, said.intact
+        assert said.complete.state == "recovered"
 
 
 def test_what_somebody_wrote_to_the_card_is_not_believed(run, tmp_path: Path) -> None:

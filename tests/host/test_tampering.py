@@ -579,6 +579,26 @@ def test_pages_of_a_recovered_recording_that_an_accident_spoils_are_never_a_hand
                 assert verdict.intact.ok is not True or not changed or verdict.complete.state == "unfinished"
 
 
+@pytest.mark.parametrize("behind", [32, 33, 96, 97])
+@pytest.mark.parametrize("way", SPOILT)
+def test_the_last_checkpoint_of_an_unfinished_recording_spoilt_explains_what_it_would_have_listed(say, way, behind):
+    """64 leaves more may wait then, for each; not where it was taken out."""
+    recording, _ = maker.begin(owners=[OWNER])
+    for _ in range(63 + 64):
+        recording.sound([0] * 16)
+    place = len(recording.file) - 1
+    for _ in range(behind):
+        recording.sound([0] * 16)
+    pages = [page for at, page in enumerate(recording.file) if at <= place or page[4] == AUDIO]
+    for verdict in both(say, [*pages[:place], SPOILT[way](pages[place]), *pages[place + 1 :]]):
+        assert verdict.complete.state == "unfinished" and verdict.pages == 64 and verdict.unproven == 64 + behind
+        assert (
+            verdict.intact.ok if behind == 32 else verdict.intact.state == ("damaged" if behind < 97 else "not intact")
+        )
+    for verdict in both(say, [*pages[:place], *pages[place + 1 :]]):
+        assert verdict.intact.ok is (behind == 32)
+
+
 @pytest.mark.parametrize("torn", [0, 1, 3])
 @pytest.mark.parametrize("way", SPOILT)
 def test_the_last_checkpoint_before_a_power_cut_spoilt_later_is_damage(say, torn, way):

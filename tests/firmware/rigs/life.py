@@ -19,15 +19,16 @@ def identity(seed=SEED):
 
 
 def header(who, seq, prev):
-    """(recording id, page 0, its leaf) with an envelope of noise."""
+    """(recording id, page 0, its leaf) with an envelope of the right form and nothing in it."""
     recording_id = sha256(who.seed, b"id", pack("<I", seq))[:16]
     page = bytearray(4096)
     pack_into("<4sBBHI16sQ", page, 0, b"EWR1", 1, 1, 0, 4096, recording_id, seq)
     page[36:68] = prev
     page[68:100] = who.public
-    pack_into("<H", page, 100, 232)
-    for at in range(232):
-        page[102 + at] = at * 7 & 255
+    some = b"A" * 43
+    envelope = b"age-encryption.org/v1\n-> X25519 " + some + b"\n" + some + b"\n--- " + some + b"\n" + bytes(64)
+    pack_into("<H", page, 100, len(envelope))
+    page[102 : 102 + len(envelope)] = envelope
     leaf = bytearray(32)
     finish_leaf(page, None, device_tag_key(who.device_secret, recording_id), leaf)
     return recording_id, page, leaf
