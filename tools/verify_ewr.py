@@ -191,7 +191,7 @@ class Check:
     def kind(self, page: bytes) -> int:
         """Header, audio or checkpoint of this recording; 0 for a stranger."""
         audio, header = page[4:5] + page[28:32] == b"\2\0\0\0\0", page[4:5] + page[8:12] == b"\1\0\x10\0\0"
-        known = audio or header or page[4] == CHECKPOINT
+        known = audio or header or page[4:5] == b"\3"
         return page[4] if known and page[:4] + page[5:8] == b"EWR1\1\0\0" and page[12:28] == self.id else 0
 
     def note(self, page: bytes) -> re.Match[bytes] | None:

@@ -532,6 +532,13 @@ def test_sample_numbers_of_an_excerpt_follow_within_a_run_and_never_go_back(tmp_
     assert by_script(path, None) == excerpt_by_package(path) == code
 
 
+def test_an_excerpt_that_is_cut_off_anywhere_is_refused(tmp_path):
+    data = b"".join(parts(0, {1, 3}, 0))
+    for boundary in (8, 8 + PAGE, BEGIN, BEGIN + 33 + PAGE, len(data)):
+        for left in range(max(boundary - 40, 9), min(boundary + 40, len(data))):
+            assert agree_on_excerpt(tmp_path, [data[:left]]) in (13, 14)
+
+
 excerpt_change = st.one_of(
     st.tuples(st.just("flip"), st.integers(0, 9), st.integers(0, PAGE + 32), st.integers(1, 255)),
     st.tuples(st.just("flip"), st.integers(0, 9), st.integers(0, 70), st.integers(1, 255)),
