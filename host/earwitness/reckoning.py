@@ -60,7 +60,7 @@ class Reckoning:
         torn = self._torn(signed, last, file_page, gap)
         runs, self._strangers = [run for run in self._strangers if run not in torn], []
         self._cannot_be_read(runs)
-        self._name(spoilt)
+        self.damaged(spoilt)
         checkpoints = sum(run.what == SPOILT_CHECKPOINT for run in runs)
         strangers = sum(run.count for run in runs) - checkpoints
         early = min(self._gone, sum(page < self._gone_by for page in spoilt))
@@ -84,13 +84,24 @@ class Reckoning:
         self._late_strangers = min(max(spare - self._late_pages, 0), behind, room - self._late_pages)
         self._too_many(too_many - self._late_pages, last)
 
+    @property
+    def strange(self) -> int:
+        """How many pages since the last checkpoint are none of sound."""
+        return sum(run.count for run in self._strangers)
+
+    def damaged(self, pages: Sequence[int]) -> None:
+        """Pages of sound, by their places in the file, that are not what the recorder sealed there."""
+        for page in pages:
+            self._survey.findings.damage(f"page {page} is damaged: the recorder sealed something else there")
+        self._survey.damaged += len(pages)
+
     def misnumbered(self, pages: Sequence[int]) -> list[int]:
         """At the end of the file, of pages out of line: those that stand for leaves which were gone at the last checkpoint."""
         found = [page for page in pages if page < self._gone_by]
         if len(found) > self._gone:
             return []
         self._survey.findings.gone_count -= len(found)
-        self._name(found)
+        self.damaged(found)
         return found
 
     def close(self, last_ours: int, holes: int, over: int) -> None:
@@ -149,11 +160,6 @@ class Reckoning:
             what = "the checkpoint in it" if run.what == SPOILT_CHECKPOINT else "what stood there"
             self._survey.findings.damage(f"{run} damaged: {what} cannot be read")
             self._survey.damaged += run.count
-
-    def _name(self, pages: Sequence[int]) -> None:
-        for page in pages:
-            self._survey.findings.damage(f"page {page} is damaged: the recorder sealed something else there")
-        self._survey.damaged += len(pages)
 
     def _too_many(self, pages: int, file_page: int) -> None:
         if pages > 0:

@@ -6,16 +6,17 @@ condemns one page. Memory is bounded by the leaves that may wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from earwitness import checkpoint, merkle, note, page
-from earwitness.checkpoint import MAX_LATE, MAX_UNPROVEN, Checkpoint
+from earwitness import checkpoint, merkle, note, page, tail
+from earwitness.checkpoint import MAX_LATE, MAX_LISTED, MAX_UNPROVEN, Checkpoint
 from earwitness.container import Container
 from earwitness.errors import EarwitnessError
 from earwitness.findings import Findings, Survey
 from earwitness.reckoning import FOREIGN, SPOILT_CHECKPOINT, Reckoning
+from earwitness.tail import Row
 
 _MAX_WAITING = 1024  # leaves held while checkpoint after checkpoint is damaged; 4 MiB
 
@@ -50,6 +51,7 @@ class Structure:
         self._since_good: list[bytes] = []  # leaves that damaged ones have proven since
         self._waiting: dict[int, list[_Waiting]] = {}
         self._held = 0
+        self._given_up = False
         self._emitted = 0  # index of the last leaf handed out
         self._last_ours = 0  # newest file page that is plainly of this recording
         self.survey = Survey(Findings())
@@ -212,6 +214,7 @@ class Structure:
         return strays
 
     def _give_up(self) -> Iterator[Leaf]:
+        self._given_up = True
         self.survey.findings.failure(
             f"more than {MAX_UNPROVEN} pages stand without a checkpoint of the recorder", self._last_ours
         )
@@ -232,20 +235,28 @@ class Structure:
         if not survey.proven_to:
             findings.failure("no checkpoint of the recorder vouches for anything in this file", 0)
         self._waiting.pop(0, None)
-        over = max(self._waiting, default=0) + 1 - survey.proven_to - MAX_UNPROVEN if survey.proven_to else 0
-        if survey.proven_to:
-            wrong = self._reckoning.misnumbered(self._out_of_line())
-            left = {
-                index: [leaf for leaf in here if leaf.file_page not in wrong] for index, here in self._waiting.items()
-            }
-            self._waiting = {index: here for index, here in left.items() if here}
-            if self._out_of_line() or min(self._waiting, default=self._tree.size) < self._tree.size:
-                findings.failure("pages behind the last checkpoint stand twice or out of order", self._last_ours)
-        holes = max(self._waiting, default=self._tree.size - 1) + 1 - self._tree.size - len(self._waiting)
+        left_out, over = self._tail() if survey.proven_to and not self._given_up else (0, 0)
         yield from self._unproven()
-        self._reckoning.close(self._last_ours, holes, over)
+        self._reckoning.close(self._last_ours, left_out, over)
         if self._container.odd_bytes:
             survey.litter(f"{self._container.odd_bytes} bytes at the end are short of a page")
+
+    def _tail(self) -> tuple[int, int]:
+        """Put what waits behind the last checkpoint in line; how many numbers are left out in it, and too many for its length."""
+        self._forget(self._reckoning.misnumbered(self._out_of_line()))
+        rows = sorted(Row(leaf.file_page, index, leaf.hash) for index, here in self._waiting.items() for leaf in here)
+        size = self._tree.size
+        found = tail.tell(rows, size, size + MAX_UNPROVEN + self._reckoning.strange * MAX_LISTED)
+        if found.disorder:
+            words = "pages behind the last checkpoint stand twice or out of order"
+            self.survey.findings.failure(words, self._last_ours)
+        self._reckoning.damaged(found.spoilt)
+        self._forget(found.spoilt)
+        return found.left_out, found.highest + 1 - size - MAX_UNPROVEN
+
+    def _forget(self, file_pages: Sequence[int]) -> None:
+        left = {i: [leaf for leaf in here if leaf.file_page not in file_pages] for i, here in self._waiting.items()}
+        self._waiting = {index: here for index, here in left.items() if here}
 
     def _out_of_line(self) -> list[int]:
         """File pages of those that wait although one with the same or a lower number stands behind them."""

@@ -700,6 +700,19 @@ def test_a_number_spoilt_before_the_last_checkpoint_of_an_unfinished_recording_i
         assert verdict.complete.state == "unfinished" and verdict.damaged == 1
 
 
+@pytest.mark.parametrize("left", [4, 11, 12, 15])
+def test_a_number_spoilt_behind_the_last_checkpoint_of_an_unfinished_recording_is_never_a_hands_work(say, left):
+    """But where it then claims to be a leaf that is proven: that may be a copy."""
+    pages = LATE.file[:left]
+    waiting = [at for at in range(2, left) if pages[at][4] == AUDIO and not any(p[4] == CHECKPOINT for p in pages[at:])]
+    for at, bit in product(waiting, range(20)):
+        spoilt = [*pages[:at], with_bit(pages[at], 64 + bit), *pages[at + 1 :]]
+        for verdict in both(say, spoilt):
+            assert verdict.complete.state == "unfinished"
+            if int.from_bytes(spoilt[at][8:12], "little") > int.from_bytes(pages[at][8:12], "little"):
+                assert verdict.intact.ok or verdict.intact.state == "damaged"
+
+
 def test_a_doubled_page_does_not_pass_for_a_checkpoint_taken_out(say):
     pages = [*LATE.file[:3], LATE.file[14], *LATE.file[3:7], *LATE.file[8:]]
     for verdict in both(say, pages):
