@@ -290,6 +290,8 @@ def _checkpoints() -> None:
         recording = flip(middle()[0], 3, at)
         about = "one bit of the running checkpoint; its note holds and the leaves fit it"
         _add(f"checkpoint-{name}-flipped", about, "tree failure", recording, damaged, _BAD)
+    about = "one bit of the running checkpoint's type, so that it says that it is a header"
+    _add("checkpoint-type-flipped", about, "tree failure", flip(middle()[0], 3, 4, 2), damaged, _BAD)
     recording = flip(short()[0], -1, 4095)
     del recording.file[3]
     about = (
@@ -412,6 +414,10 @@ def _ends() -> None:
     recording.file[-1] = recording.file[-2]
     about = "a leaf twice behind the last checkpoint"
     _add("unfinished-doubled", about, "tree failure", recording, ("not intact", "unfinished"), _BAD)
+    recording = flip(least()[0], 2, 9)
+    del recording.file[-1]
+    about = "one bit of the number of a leaf behind the last checkpoint: far from where it stands"
+    _add("unfinished-number", about, "tree failure", recording, ("damaged", "unfinished"), _BAD)
     for state, seen in (("recovered", 1), ("damaged", 9)):
         recording, _ = maker.begin(owners=[OWNER])
         recording.sound(maker.tone(300, 2), maker.rice)
@@ -495,6 +501,13 @@ def _cut_off_behind_a_checkpoint() -> None:
     recording.file[3:5] = [bytes(PAGE), bytes(PAGE)]
     about = "zeros in place of both; whether the page of the leaf was torn by the cut nobody can tell"
     add("and-leaf-zeroed", about, recording, "damaged", "cut short")
+    recording, _ = maker.begin(owners=[OWNER])
+    recording.checkpoint()
+    recording.sound(maker.tone(30, 1))
+    flip(recording, 3, 450).covered = 1
+    recording.checkpoint("recovered", seen=1)
+    about = "a running checkpoint spoilt behind its note, a leaf, and a recovery that stands on the checkpoint before"
+    add("before", about, recording)
 
 
 def _chain() -> None:
