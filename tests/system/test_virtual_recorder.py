@@ -361,3 +361,28 @@ def test_a_sound_that_cannot_be_read_leaves_the_earlier_tape(tmp_path: Path) -> 
         make_tape(tmp_path / "say.txt", tmp_path / "mic.s16")
     assert {path.name for path in tmp_path.iterdir()} == {"say.txt", "mic.s16"}
     assert (tmp_path / "mic.s16").read_bytes() == b"before"
+
+
+def test_after_a_cut_of_the_power_each_lever_stands_where_it_was_left(
+    virtual_recorder: Callable[..., VirtualRecorder],
+) -> None:
+    """As its program does it: each lever is looked at before it is moved. A button that was let go is not held at the boot."""
+    recorder = virtual_recorder()
+    recorder.power_on()
+    for script in ("0:press", "0:release", "0:on"):
+        name, before = ("switch" if script == "0:on" else "button"), script == "0:release"
+        assert recorder.lever(name) == before
+        moved = len(_whats(recorder, name))
+        recorder.play(script)
+        until = time.monotonic() + 20
+        while len(_whats(recorder, name)) == moved and time.monotonic() < until:
+            time.sleep(0.01)
+    recorder.play("0:cut")
+    until = time.monotonic() + 20
+    while recorder.powered and time.monotonic() < until:
+        time.sleep(0.01)
+    recorder.play("0:pull")
+    recorder.power_on()
+    levers = json.loads((recorder.state / "boot.json").read_text())["levers"]
+    assert (levers["button"], levers["switch"], levers["card"]) == (0, 1, 0)
+    assert (recorder.lever("button"), recorder.lever("switch"), recorder.lever("card")) == (0, 1, 0)

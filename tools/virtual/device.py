@@ -110,6 +110,7 @@ class VirtualRecorder:
             if event["what"] in _LEVERS:
                 self._levers[event["what"]] = event["value"]
         self._levers["button"] = 0
+        self._is_learned = True  # what the last boot left
 
     @property
     def port(self) -> str:
@@ -133,7 +134,9 @@ class VirtualRecorder:
     def power_on(self, script: list[Step] | None = None, *, restart: bool = False) -> None:
         """Boot. `script` counts from now. Levers stay as they were left; faults hold for this boot. `restart`: power was there."""
         self._kill()
+        self._learn_once()
         self._boots += 1
+        self._is_learned = False
         settings: dict[str, Any] = {
             "mic": str(self._tape) if self._tape else None,
             "card": str(self.card),
@@ -210,16 +213,20 @@ class VirtualRecorder:
             self._orders += 1
             self._order(self._orders, steps, time.monotonic() + 10)
             return
+        self._learn_once()
         for step in steps:
             if step.name in _LEVERS:
                 self._levers[step.name] = step.value
 
     def lever(self, name: str) -> int:
         """Where a lever stands: switch, card, button, ..."""
+        if not self.powered:
+            self._learn_once()
         for event in reversed(self.events()):
-            if event["what"] == name:
-                self._levers[name] = event["value"]
+            if event["boot"] < self._boots or self._is_learned:
                 break
+            if event["what"] == name:
+                return int(event["value"])
         return self._levers.get(name, 1 if name == "card" else 0)
 
     def close(self) -> None:
@@ -302,6 +309,10 @@ class VirtualRecorder:
             self._process = None
         self._cable.unplug_device()
 
+    def _learn_once(self) -> None:
+        if not self._is_learned:
+            self._learn()
+
     def _learn(self) -> None:
         """What the last boot left: the scene's time and where the levers stand."""
         for event in self.events():
@@ -309,6 +320,7 @@ class VirtualRecorder:
             if event["what"] in _LEVERS:
                 self._levers[event["what"]] = event["value"]
         self._levers["button"] = 0
+        self._is_learned = True
 
     def _said(self, what: str) -> str:
         console = self.state / "console.txt"
