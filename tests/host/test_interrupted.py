@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from earwitness import cli
 from earwitness.errors import IntegrityError
+from tests.host.program import HOST, environment
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -49,3 +53,31 @@ def test_a_program_that_was_told_not_to_hear_ctrl_c_does_not(monkeypatch: pytest
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def _script() -> str:
+    """What an installed `earwitness` runs."""
+    scripts = tomllib.loads((HOST.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    module, function = scripts["earwitness"].split(":")
+    return f"import sys\nfrom {module} import {function}\nsys.exit({function}())"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [["-m", "earwitness"], ["-c", _script()]])
+def test_an_interruption_while_modules_are_imported_is_one_too(tmp_path: Path, number: int, how: list[str]) -> None:
+    """The first module that is not the program's own is one that interrupts it, and makes an error of that."""
+    stand_in = (
+        "import os, time\ntry:\n    os.kill(os.getpid(), {})\n    time.sleep(5)\nexcept BaseException:\n    raise"
+    )
+    (tmp_path / "typer.py").write_text(stand_in.format(int(number)) + " ImportError('half of it') from None\n")
+    done = subprocess.run(
+        [sys.executable, *how, "list"],
+        env=environment(tmp_path / "home", PYTHONPATH=f"{tmp_path}{os.pathsep}{HOST}"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "earwitness: Stopped. Nothing is left half-written.\n"
