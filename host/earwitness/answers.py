@@ -199,7 +199,10 @@ def when(found: Found) -> Answer:
         words = "The clock in it is out of range, years 2000 to 2200, and is not believed."
         return Answer("clock out of range", None, words, tuple(details))
     if start is None:
-        return Answer("unknown", None, "The recorder's clock was not set.", tuple(details))
+        words = (
+            "The recorder's clock was not set." if timeline.index else "No sound in it is proven, nor the time of any."
+        )
+        return Answer("unknown", None, words, tuple(details))
     if len(starts) < len(timeline.clocks):
         details.append(f"{len(timeline.clocks) - len(starts)} setting(s) of the clock in it out of range, left out")
     by_whom = _BY.get(start.source, "By the device clock")

@@ -14,7 +14,7 @@ from earwitness.errors import DeviceBusyError
 from earwitness.freeing import Freed, free, give_receipts, keep_ends
 from earwitness.item import DAMAGED, FAILED, NEW, Item, Progress
 from earwitness.link.client import ClockSet, Recorder
-from earwitness.link.messages import Status
+from earwitness.link.messages import FREED, LOST, Status
 from earwitness.places import ENDS
 from earwitness.source import RecorderSource
 
@@ -34,6 +34,7 @@ class SyncReport:
     freed: list[Freed] = field(default_factory=list)  # what was to be freed, if that was asked for
     minutes: list[Minute] = field(default_factory=list)  # that came ahead of their recordings
     whole: bool = True  # whole recordings were asked for, not the marked minutes alone
+    unlisted: int = 0  # on its card, and not of this pairing: only the card itself gives them
 
     @property
     def ok(self) -> bool:
@@ -116,7 +117,10 @@ def sync(
 
         freed = free(recorder, record, library, listed, identity, held, tell)
     marked_minutes.settle(library)
-    return SyncReport(items, status, clock, freed, minutes, whole)
+    told = status.told.get("on_card", "")
+    on_card = int(told) if told.isascii() and told.isdecimal() and len(told) < 7 else 0
+    unlisted = max(on_card - sum(entry.state not in (FREED, LOST) for entry in listed), 0)
+    return SyncReport(items, status, clock, freed, minutes, whole, unlisted)
 
 
 def _learn_settings(recorder: Recorder, record: DeviceRecord, store: DeviceStore) -> None:

@@ -89,7 +89,7 @@ def test_status_is_told_in_words_and_raw_only_as_json(home: Path, start: Callabl
         "On its card: 1 recording",
         "Not synced yet: none",
         "Things that went wrong: 2",
-        "Room on the card for about 100 hours of sound",
+        "Room on the card for about 50 hours of sound",
         "Something new: 7",
     ]
     assert in_words({"battery_mv": "0", "minutes_left": "75", "last_fault": ""}) == [
@@ -149,6 +149,10 @@ def test_sync_brings_recordings_that_list_show_and_verify_know(
     assert {line["progress"] for line in progress} == {"recording 1", "recording 2"}
     again = run(home, "sync", "--port", device.url)
     assert again.returncode == 0 and again.stdout == "" and "Nothing new" in again.stderr
+    assert "earlier pairing" not in again.stderr
+    device = start(link_secret=secret, recordings=items, newest=2, hash="ab" * 32, told={"on_card": "5"})
+    again = run(home, "sync", "--port", device.url)
+    assert "3 recordings more on its card are of an earlier pairing" in again.stderr and "--via card" in again.stderr
     assert len(run(home, "list").stdout.splitlines()) == 2
     shown = json.loads(run(home, "show", "1", "--json").stdout)
     assert shown["verdict"]["by"]["ok"] is True, "the paired recorder is known by its key"

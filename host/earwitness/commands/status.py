@@ -15,7 +15,7 @@ from earwitness.plain import counted, one_line
 if TYPE_CHECKING:
     from earwitness.link.messages import Fault
 
-_PAGE_S: Final = 0.5  # about: what a page of 4096 bytes holds of speech
+_PAGE_S: Final = 0.25  # about: what a page of 4096 bytes holds of speech, 60 MB an hour
 
 
 _NOT_TOLD: Final = ("", "-1")
@@ -31,7 +31,9 @@ def _minutes(minutes: str) -> str:
 
 
 def _room(pages: str) -> str:
-    return f"Room on the card for about {int(pages) * _PAGE_S / 3600:.0f} hours of sound"
+    minutes = int(int(pages) * _PAGE_S / 60)
+    room = counted(minutes // 60, "hour") if minutes >= 120 else counted(minutes, "minute")
+    return f"Room on the card for about {room} of sound"
 
 
 _WORDS: Final[Mapping[str, Callable[[str], str]]] = {

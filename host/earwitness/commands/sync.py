@@ -288,6 +288,11 @@ def _tell(library: Library, report: link.SyncReport) -> None:
         console.say("Nothing new is marked. Whole recordings come over the cable, or with --all.")
     elif not lines:
         console.say(f"Nothing new: {counted(present, 'recording')} {'are' if present != 1 else 'is'} here already.")
+    if report.unlisted:
+        console.say(
+            f"{counted(report.unlisted, 'recording')} more on its card {'are' if report.unlisted != 1 else 'is'} of an earlier"
+            " pairing, and not for the cable. With the card in a reader: 'earwitness sync --via card FOLDER'."
+        )
     freed_data = [{"seq": freed.seq, "id": freed.recording_id, "reason": freed.reason} for freed in report.freed]
     console.result(
         "\n".join(lines),
