@@ -64,7 +64,9 @@ def pair(
 
     who = " and ".join(said(record, identity.recipient))
     console.say(f"Whoever has one of these keys can open what it records from now on: {who}.")
-    console.say("What it recorded before is not changed. 'earwitness sync' brings recordings here.")
+    console.say(
+        "'earwitness sync' brings here what it records from now on. What it recorded before is not changed, and comes from its card."
+    )
 
 
 def _first_words(recorder: Recorder, record: DeviceRecord) -> None:
