@@ -7,6 +7,7 @@ so that a kill leaves nothing. Elsewhere it has a hidden name that says what it 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import IO, Final
 from earwitness.errors import UsageError
 
 _LEFTOVER_SUFFIX: Final = ".earwitness-part"
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITTEN: Final = (*NO_ROOM, errno.EFBIG, errno.EROFS)  # only writing fails in these ways
 _in_work: Final[set[Path]] = set()  # hidden names of this process
 
 
@@ -83,9 +86,26 @@ def _give_name(handle: int, path: Path) -> None:
 
 
 @contextlib.contextmanager
+def as_told(path: Path) -> Iterator[None]:
+    """What the system refuses to a file with a hidden name, or with none, it refuses to `path`: that was asked for."""
+    try:
+        yield
+    except OSError as error:
+        nameless = error.filename is None and error.errno in NOT_WRITTEN
+        if nameless or str(error.filename).endswith(_LEFTOVER_SUFFIX):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Iterator[IO[bytes]]:
     """Yield a binary file, readable and seekable; on a clean exit it is on the disk under `path`, else nothing is."""
-    path = path.absolute()
+    with as_told(path), _in_place(path.absolute(), mode, overwrite) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _in_place(path: Path, mode: int, overwrite: bool) -> Iterator[IO[bytes]]:
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}.", "Make it first, or choose another place with -o.")
@@ -109,7 +129,8 @@ def replacing(path: Path, *, mode: int = 0o666, overwrite: bool = True) -> Itera
         named.replace(path)
         sync_folder(folder)
     except BaseException:
-        file.close()
+        with contextlib.suppress(OSError):  # what is still to be written does not fit either
+            file.close()
         if named is not None:
             named.unlink(missing_ok=True)
         raise

@@ -6,6 +6,7 @@ One file per command in `commands/`; what takes time to import is imported when 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -145,13 +146,31 @@ def _fault(error: BaseException) -> int:
 
 
 def _system(error: OSError) -> EarwitnessError:
-    name = f" {error.filename}" if error.filename else ""
+    """What the system refused, in words, with the file's name where it is known."""
+    from earwitness.atomic import NO_ROOM
+
+    name = str(error.filename or "")
+    if error.errno in NO_ROOM:
+        return EarwitnessError(
+            f"There is no room left on the disk{f' for {name}' if name else ''}.",
+            "Make room there, or choose another place; then run it again.",
+        )
+    if error.errno == errno.EFBIG:
+        return EarwitnessError(
+            f"{name or 'The file'} becomes larger than a file may be there.",
+            "Choose another disk (FAT32 holds files up to 4 GB), or take it in parts.",
+        )
+    if error.errno == errno.EROFS:
+        return EarwitnessError(
+            f"{name or 'The file'} cannot be written: the disk there is read-only.",
+            "Make it writable, or choose another place.",
+        )
     hints = {
         PermissionError: "This account may not do that there; 'earwitness doctor' says more.",
         FileNotFoundError: "Check the name.",
     }
     hint = next((text for kind, text in hints.items() if isinstance(error, kind)), "")
-    return EarwitnessError(f"{error.strerror or error}:{name}" if name else str(error.strerror or error), hint)
+    return EarwitnessError(f"{error.strerror or error}{f': {name}' if name else ''}", hint)
 
 
 class _Stop:
@@ -164,13 +183,22 @@ class _Stop:
         raise KeyboardInterrupt
 
 
+def _give_up_output() -> None:
+    """Where stdout takes nothing any more, what is still to be written to it would be a second error at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _failed(error: Exception) -> int:
     """Say what was wrong; returns the exit code."""
     if isinstance(error, EarwitnessError):
         console.error(error)
         return error.exit_code
+    if isinstance(error, OSError):
+        _give_up_output()
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # what typer raises for wrong words
         console.error(UsageError(_in_words(error.format_message()), "Add --help to see how it is used."))

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from earwitness import chapters
 from earwitness.chapters import RATE, clock
 from earwitness.dating import BY_RECORDER, ORIGINS
-from earwitness.errors import UsageError
+from earwitness.errors import EarwitnessError, UsageError
 from earwitness.plain import one_line
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ PROCESSED: Final = (
 )
 UNPROCESSED: Final = "The samples exactly as the recorder stored them."
 UNVERIFIED: Final = "NOT VERIFIED. "
+_PROBE_BYTES: Final = 1 << 20  # more than a library may have had left to write
 _HEAD_BYTES: Final = 1 << 14  # of a file of moments: what it is of
 Progress = Callable[[int], None]  # called with samples done, of 2 × length for a listening copy
 
@@ -117,9 +118,15 @@ def _encode(file: IO[bytes], kind: str, blocks: Iterable[Samples]) -> None:
     ):  # by its number: Ctrl-C in a call that the library makes to Python would be an error of its own
         with contextlib.suppress(OSError):  # io.UnsupportedOperation: it is in memory
             place = file.fileno()
+    samples = 0
     with soundfile.SoundFile(place, "w", RATE, 1, subtype, format=container, closefd=False) as out:
         for block in blocks:
             out.write(block)
+            samples += len(block)
+    file.seek(0)
+    with soundfile.SoundFile(place, closefd=False) as copy:
+        if copy.frames != samples:  # the library does not say so when the end of an Opus file does not fit on the disk
+            raise RuntimeError(f"{copy.frames} samples were written instead of {samples}")
 
 
 def nothing_there(first: int, samples: int) -> UsageError:
@@ -134,6 +141,25 @@ def nothing_there(first: int, samples: int) -> UsageError:
 
 def write(audio: Audio, file: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
     """Write the copy with its tags into an empty, readable and seekable binary file."""
+    with _told_by_the_disk(file):
+        _write(audio, file, order, progress)
+
+
+@contextlib.contextmanager
+def _told_by_the_disk(file: IO[bytes]) -> Iterator[None]:
+    """The libraries that write sound have words of their own for a full disk: ask the system, by writing more."""
+    try:
+        yield
+    except (OSError, EarwitnessError):
+        raise
+    except Exception:
+        file.seek(0, os.SEEK_END)
+        file.write(bytes(_PROBE_BYTES))
+        file.flush()
+        raise
+
+
+def _write(audio: Audio, file: IO[bytes], order: Order, progress: Progress) -> None:
     end = audio.samples if order.end is None else min(order.end, audio.samples)
     if not 0 <= order.first < max(end, 1):
         raise nothing_there(order.first, audio.samples)
@@ -187,8 +213,13 @@ def _of_the_same(path: Path, text: str, order: Order) -> bool:
 
 def stream(audio: Audio, out: IO[bytes], order: Order, progress: Progress = lambda _n: None) -> None:
     """Write the copy to a pipe. Lengths and tags stand at a file's start, so it is made in an unnamed file first."""
-    with tempfile.TemporaryFile() as file:
-        write(audio, file, order, progress)
+    from earwitness.atomic import as_told
+
+    folder = Path(tempfile.gettempdir())
+    with tempfile.TemporaryFile(dir=folder) as file:
+        with as_told(folder):
+            write(audio, file, order, progress)
+            file.flush()
         file.seek(0)
         while piece := file.read(1 << 20):
             out.write(piece)
