@@ -229,7 +229,7 @@ def test_a_value_is_taken_whole_or_not_at_all(radio: BareRadio, micropython: Any
         while "accepted\n" not in said:
             assert time.monotonic() < until
             radio.serve(0.005)
-        said.remove("accepted\n")
+        del said[: said.index("accepted\n") + 1]  # what came before is of the connection that was
 
     radio.settle = settle
 
@@ -237,7 +237,6 @@ def test_a_value_is_taken_whole_or_not_at_all(radio: BareRadio, micropython: Any
     @example([243] * 40)
     @given(st.lists(st.integers(0, 243), max_size=40))
     def throw(lengths: list[int]) -> None:
-        said.clear()
         radio.connect()
         radio.agree(LARGEST)
         values = [bytes((number + 1,)) * length for number, length in enumerate(lengths)]

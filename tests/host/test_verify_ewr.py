@@ -174,7 +174,7 @@ def agree(folder: Path, which: int, changes: list, loose: bytes) -> None:  # typ
 
 
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MOST_S = 2.0  # of a core for a file of at most 75 pages, four times checked, whatever was done to it; mostly 5 ms
+MOST_S = 5.0  # of a core for a file of at most 75 pages, four times checked, whatever was done to it; mostly 5 ms
 MOST_BYTES, WEIGHED = 2 << 20, 50  # at a time; of one file in 50, since weighing takes its time
 PARTS = 10  # of a long run: workers share them, and what Hypothesis remembers of one does not grow without end
 
