@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from earwitness.console import console
+from earwitness.errors import EarwitnessError
 
 if TYPE_CHECKING:
     import sqlite3
 
 _VERSION: Final = 3
+_T = TypeVar("_T")
 
 
 class Row(NamedTuple):
@@ -57,15 +61,55 @@ class Index:
         import sqlite3
 
         try:
-            return self._connect()
-        except sqlite3.DatabaseError:  # damaged: it is only a copy
-            self._path.unlink(missing_ok=True)
-            return self._connect()
+            return self._connect(self._path)
+        except sqlite3.DatabaseError as error:
+            return self._instead(error)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _instead(self, error: sqlite3.DatabaseError, kept: Iterable[Row] = ()) -> sqlite3.Connection:
+        """What to go on with: a new file for a damaged one, and memory where none can be written. It is only a copy."""
         import sqlite3
 
-        db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte says what, the others say where
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise EarwitnessError(
+                f"The library's index is in use by another program: {self._path}.", "Wait until that one is done."
+            ) from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+            with contextlib.suppress(OSError, sqlite3.DatabaseError):
+                self._path.unlink(missing_ok=True)
+                return self._connect(self._path)
+        elif code not in (
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_PERM,
+        ):
+            raise error
+        console.say(f"The library's index cannot be written: {self._path}. What is learned now is not kept in it.")
+        db = self._connect(Path(":memory:"))
+        _put(db, kept)
+        return db
+
+    def _do(self, work: Callable[[], _T]) -> _T:
+        """Read or write; once more with what stands in for the file, if that can be read or written no longer."""
+        import sqlite3
+
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            kept: list[Row] = []
+            with contextlib.suppress(sqlite3.DatabaseError):
+                kept = self._read()
+            self._db.close()
+            self._db = self._instead(error, kept)
+            return work()
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        import sqlite3
+
+        db = sqlite3.connect(path, timeout=10, isolation_level=None)
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version != _VERSION:
@@ -82,7 +126,7 @@ class Index:
             db.close()
             raise
         with contextlib.suppress(OSError):
-            self._path.chmod(0o600)
+            path.chmod(0o600)
         return db
 
     def close(self) -> None:
@@ -91,38 +135,56 @@ class Index:
 
     def rows(self) -> dict[str, Row]:
         """All rows by file name."""
-        found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM recording")
-        return {values[0]: Row._make(values) for values in found}
+        return {row.name: row for row in self._do(self._read)}
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    def _read(self) -> list[Row]:
+        return [Row._make(values) for values in self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM recording")]
 
     def put(self, rows: Iterable[Row]) -> None:
         """Insert or replace rows. One that does not fit is left out: it must not keep the others from the list."""
-        marks = ", ".join("?" * len(_COLUMNS))
-        with self._transaction():
-            for row in rows:
-                with _unfit_left_out():
-                    self._db.execute(f"INSERT OR REPLACE INTO recording VALUES ({marks})", row)
+        rows = list(rows)
+        self._do(lambda: _put(self._db, rows))
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget rows of files that are gone."""
-        with self._transaction():
-            self._db.executemany("DELETE FROM recording WHERE name = ?", ((name,) for name in names))
+        gone = [(name,) for name in names]
+
+        def forget() -> None:
+            with _transaction(self._db):
+                self._db.executemany("DELETE FROM recording WHERE name = ?", gone)
+
+        self._do(forget)
 
     def change(self, name: str, **values: Any) -> None:
         """Set some columns of one row; a value that does not fit is not kept."""
         assert set(values) <= set(_COLUMNS)
-        for column, value in values.items():
+
+        def set_() -> None:
+            for column, value in values.items():
+                with _unfit_left_out():
+                    self._db.execute(f"UPDATE recording SET {column} = ? WHERE name = ?", (value, name))
+
+        self._do(set_)
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has ended it already
+            db.execute("ROLLBACK")
+        raise
+
+
+def _put(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    marks = ", ".join("?" * len(_COLUMNS))
+    with _transaction(db):
+        for row in rows:
             with _unfit_left_out():
-                self._db.execute(f"UPDATE recording SET {column} = ? WHERE name = ?", (value, name))
+                db.execute(f"INSERT OR REPLACE INTO recording VALUES ({marks})", row)
 
 
 @contextlib.contextmanager

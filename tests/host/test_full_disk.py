@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -41,8 +42,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(filled: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(filled, tmp_path / "home"))
+    """A copy that a test may spoil. An index belongs to one place, and this one has none yet."""
+    home = Path(shutil.copytree(filled, tmp_path / "home"))
+    for index in (home / "state").glob("index-*"):
+        index.unlink()
+    return home
 
 
 @pytest.fixture
@@ -177,3 +181,85 @@ def test_a_listing_to_a_full_disk(home: Path) -> None:
         )
     assert done.returncode == 1 and "There is no room left on the disk." in done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "1")])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_library_that_can_only_be_read_is_read(home: Path, disk: _Disk, words: tuple[str, ...], known: bool) -> None:
+    place = disk("stick", 4000)
+    shutil.copytree(home, place, dirs_exist_ok=True)
+    if known:
+        assert run_process(place, "verify", "--all").returncode == 0  # nothing stays open for writing
+    disk("stick", options="remount,ro")
+    done = run(place, *words)
+    assert done.returncode == 0, done.stderr
+    dated = known or words[0] == "show"  # it opens the recording
+    assert ("2026-11-23" in done.stdout) == dated
+    assert ("index cannot be written" in done.stderr) == (not known or words[0] == "show")
+
+
+def test_what_has_to_be_written_into_a_read_only_library_is_named(home: Path, disk: _Disk, tmp_path: Path) -> None:
+    place = shutil.copytree(home, disk("stick", 4000), dirs_exist_ok=True)
+    disk("stick", options="remount,ro")
+    for words in (("verify", "1"), ("export", "1", "-o", str(tmp_path / "a.flac")), ("label", "1", "A title")):
+        done = run(place, *words)
+        assert done.returncode == 1 and "the disk there is read-only" in done.stderr, done.stderr
+        assert str(place / "library") in done.stderr and "A fault in" not in done.stderr
+
+
+def test_a_full_state_folder_is_no_fault(home: Path, disk: _Disk, tmp_path: Path) -> None:
+    """The index is only a copy: what is asked for is done without it."""
+    shutil.copytree(home / "state", state := tmp_path / "old")
+    place = disk("home/state", 400)
+    shutil.copytree(state, place, dirs_exist_ok=True)
+    fill(place)
+    for words in (("verify", "1"), ("export", "1", "-o", str(tmp_path / "a.flac")), ("show", "2")):
+        done = run(home, *words)
+        assert done.returncode == 0 and "A fault in" not in done.stderr, done.stderr
+    (card := tmp_path / "card").mkdir()
+    (recording,) = (home / "library").glob("*-000001.ewr")
+    recording.rename(card / "EW000001.EWR")
+    assert run(home, "sync", "--via", "card", str(card)).returncode == 0 and recording.exists()
+
+
+def test_a_full_library_is_told(home: Path, disk: _Disk, tmp_path: Path) -> None:
+    (card := tmp_path / "card").mkdir()
+    for number in (1, 2):
+        (recording,) = (home / "library").glob(f"*-{number:06d}.ewr")
+        recording.rename(card / f"EW{number:06d}.EWR")
+    place = disk("home/library", 100)
+    fill(place)
+    done = run(home, "sync", "--via", "card", str(card))
+    assert done.returncode == 1 or "There is no room for recording 1" in done.stdout
+    assert "A fault in" not in done.stderr and "oom" in done.stderr + done.stdout
+
+
+def test_an_index_that_is_damaged_further_on_is_made_anew(tmp_path: Path) -> None:
+    from earwitness.index import Index, Row
+
+    rows = [Row(f"{number:060d}.ewr", 1, 1, "00", "00", number) for number in range(500)]
+    index = Index(tmp_path, tmp_path)
+    index.put(rows)
+    index.close()
+    (path,) = tmp_path.glob("index-*.sqlite")
+    data = bytearray(path.read_bytes())
+    assert len(data) > 10 * 4096
+    data[5 * 4096 : -4096] = bytes(len(data) - 6 * 4096)
+    path.write_bytes(data)
+    index = Index(tmp_path, tmp_path)
+    assert len(index.rows()) < 500
+    index.put(rows)
+    assert len(index.rows()) == 500
+    index.close()
+
+
+def test_an_index_in_use_for_long_is_told_and_kept(home: Path) -> None:
+    assert run(home, "list").returncode == 0
+    (path,) = (home / "state").glob("index-*.sqlite")
+    before = path.stat().st_ino
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    done = run(home, "list")
+    other.close()
+    assert done.returncode == 1 and "index is in use by another program" in done.stderr
+    assert path.stat().st_ino == before
