@@ -26,7 +26,7 @@ from earwitness.chapters import clock, seconds_text
 from earwitness.errors import IntegrityError, UsageError
 from earwitness.exports import Order
 from earwitness.identity import Identity
-from tests.host.program import RATE, Sealer, environment, names, tone
+from tests.host.program import RATE, Sealer, environment, names, run, tone
 
 MARKS = ((2 * RATE, 1), (10 * RATE + 123, 2))
 MUTED = (3 * RATE, RATE)
@@ -269,3 +269,18 @@ def test_times_are_written_as_people_read_them() -> None:
         "1:00:00.0",
     ]
     assert [seconds_text(n) for n in (8_000, 20 * RATE, 250 * RATE)] == ["0.50 s", "20 s", "4 min 10 s"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "1", "-o", "y.flac", "--before", "3"),
+        ("export", "1", "-o", "y.flac", "--after", "0"),
+        ("play", "1", "--before", "30"),
+    ],
+)
+def test_a_span_around_no_mark_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Not all of it, by mistake: what is exported is often given away."""
+    done = run(tmp_path / "home", *words, cwd=tmp_path)
+    assert done.returncode == 2 and "with --mark." in done.stderr
+    assert not (tmp_path / "y.flac").exists()

@@ -17,6 +17,8 @@ from earwitness.errors import UsageError
 from earwitness.progress import Progress
 
 RATE: Final = 16_000
+_BEFORE_S: Final = 30.0  # around a mark, unless told
+_AFTER_S: Final = 60.0
 
 
 def export(
@@ -27,8 +29,14 @@ def export(
         str, typer.Option("--output", "-o", metavar="FILE", help="name.flac, .wav or .opus; - is stdout.")
     ],
     mark: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the part around mark N.")] = None,
-    before: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long before the mark.")] = 30,
-    after: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long after the mark.")] = 60,
+    before: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help=f"How long before the mark; {_BEFORE_S:.0f} unless told."),
+    ] = None,
+    after: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help=f"How long after the mark; {_AFTER_S:.0f} unless told."),
+    ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Only from this time, e.g. 1:02:03.")
     ] = None,
@@ -48,6 +56,8 @@ def export(
 
     if mark is not None and (start or end):
         raise UsageError("--mark and --from/--to contradict each other.", "--before and --after go with --mark.")
+    if mark is None and (before is not None or after is not None):
+        raise UsageError("--before and --after go with --mark.", "Add --mark N, or give times with --from and --to.")
     if form not in (None, *exports.FORMATS):
         raise UsageError(f"There is no format {form}.", "Choose flac, wav or opus.")
     pipe = output == "-"
@@ -61,7 +71,8 @@ def export(
     first, last = 0, None
     if mark is not None:
         at = mark_sample(audio, mark)
-        first, last = max(0, at - round(before * RATE)), min(audio.samples, at + round(after * RATE))
+        first = max(0, at - round((_BEFORE_S if before is None else before) * RATE))
+        last = min(audio.samples, at + round((_AFTER_S if after is None else after) * RATE))
     else:
         first = round(time_of(start) * RATE) if start else 0
         last = round(time_of(end) * RATE) if end else None

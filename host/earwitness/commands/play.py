@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from earwitness.listening import Samples
 
 RATE: Final = 16_000
+_BEFORE_S: Final = 30.0
 # Players that take WAV from stdin: the sound never touches the disk.
 _PIPED: Final = (
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error", "-i", "-"),
@@ -43,7 +44,10 @@ def play(
         str, typer.Argument(metavar="ID", help="Its number, or more of its name, or 'last', or an .ewd file.")
     ],
     mark: Annotated[int | None, typer.Option(min=1, metavar="N", help="From before mark N.")] = None,
-    before: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long before the mark.")] = 30,
+    before: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help=f"How long before the mark; {_BEFORE_S:.0f} unless told."),
+    ] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time, e.g. 1:02:03.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to this time.")] = None,
     unverified: Annotated[
@@ -56,12 +60,14 @@ def play(
 
     if mark is not None and start is not None:
         raise UsageError("--mark and --from contradict each other.")
+    if mark is None and before is not None:
+        raise UsageError("--before goes with --mark.", "Add --mark N, or say from when with --from.")
     player, piped = _player()
     heard = hear(recording, unverified=unverified)
     audio = heard.audio
     first = round(time_of(start) * RATE) if start else 0
     if mark is not None:
-        first = max(0, mark_sample(audio, mark) - round(before * RATE))
+        first = max(0, mark_sample(audio, mark) - round((_BEFORE_S if before is None else before) * RATE))
     wanted = round(time_of(end) * RATE) if end else audio.samples
     last = min(wanted, audio.samples)
     if first >= last:
