@@ -115,7 +115,7 @@ class Keystore:
         if old is not None and old.recipient != identity.recipient:
             raise UsageError(
                 "There is already another key on this computer.",
-                f"Replacing it would lock you out of its recordings. Move {self._about} away first if you mean it.",
+                f"Replacing it would lock you out of its recordings. {self._out_of_the_way(old)}",
             )
         secret = identity.text
         if kept == "keyring":
@@ -144,6 +144,13 @@ class Keystore:
         if kept != "file":
             self._plain.unlink(missing_ok=True)
         return info
+
+    def _out_of_the_way(self, old: KeyInfo) -> str:
+        """What to do before another key may come: with identity.json alone moved, the next key would replace the old."""
+        if old.kept == "keyring":
+            return f"If you mean it: make sure of its recovery sheet, then move {self._about} away."
+        place = self._plain if old.kept == "file" else self._locked
+        return f"If you mean it: move {self._about} and {place.name} beside it away first."
 
     def set_recovery(self, recovery: str) -> KeyInfo:
         """Remember how the recovery sheet ended."""

@@ -177,3 +177,38 @@ def test_no_output_ever_holds_the_secret(home: Path, tmp_path: Path) -> None:
     for one in done:
         assert identity.text[20:40] not in one.stdout + one.stderr
         assert " ".join(recovery_sheet.words_of(identity)[:3]) not in one.stdout + one.stderr
+
+
+def test_a_sheet_replaces_a_file_only_when_told_to(home: Path, tmp_path: Path) -> None:
+    (taken := tmp_path / "taken.pdf").write_bytes(b"something else")
+    done = run(home, "key", "init", "--no-passphrase", "--sheet", str(taken), stdin=DECLINE)
+    assert done.returncode == 2 and not (home / "config" / "identity.json").exists()
+    assert run(home, "key", "init", "--no-passphrase", stdin=DECLINE).returncode == 0
+    answer = " ".join(recovery_sheet.words_of(secret_of(home))[6:12]) + "\n"
+    for name in (taken, taken.with_suffix("")):
+        done = run(home, "key", "backup", "-o", str(name), stdin=answer)
+        assert done.returncode == 2 and "taken.pdf already exists." in done.stderr and "--force" in done.stderr
+    assert taken.read_bytes() == b"something else"
+    done = run(home, "key", "backup", "-f", "-o", str(taken), stdin=answer)
+    assert done.returncode == 0 and taken.read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("keep", ["file", "passphrase"])
+def test_another_key_never_takes_the_place_of_the_one_that_is_here(home: Path, keep: str, tmp_path: Path) -> None:
+    mine, other = Identity.generate(), Identity.generate()
+    (old := tmp_path / "mine.txt").write_text(mine.text)
+    (new := tmp_path / "other.txt").write_text(other.text)
+    (secret := tmp_path / "passphrase").write_text("five words make a passphrase\n")
+
+    def restore(file: Path) -> subprocess.CompletedProcess[str]:
+        handle = os.open(secret, os.O_RDONLY)
+        return run(home, "key", "restore", "--file", str(file), "--keep", keep, "--passphrase-fd", str(handle))
+
+    assert restore(old).returncode == 0
+    before = {path: path.read_bytes() for path in (home / "config").iterdir()}
+    done = restore(new)
+    assert done.returncode == 2 and "already another key" in done.stderr
+    assert {path: path.read_bytes() for path in (home / "config").iterdir()} == before
+    for path in before:
+        assert path.name in done.stderr
+    assert restore(old).returncode == 0, "the same key again is no other"

@@ -58,7 +58,9 @@ def make(sheet: Path | None, keep: str | None, plain: bool) -> Identity:
     store = Keystore()
     info = store.info()
     if sheet is not None:
-        _recovery.sheet_place(sheet)  # a wrong name stops before anything is made
+        place = _recovery.sheet_place(sheet)  # a wrong name stops before anything is made
+        if info is None and place.exists():  # what an interrupted run left is replaced, nothing else is
+            raise UsageError(f"{place.name} already exists.", "Choose another name for the recovery sheet.")
     if info is None:
         from earwitness.identity import Identity
 
@@ -110,10 +112,13 @@ def show_public() -> None:
 @command
 def backup(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PDF", help="Where to save the recovery sheet.")],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace a file that exists.")] = False,
 ) -> None:
     """Save the recovery sheet again."""
     store = Keystore()
-    _recovery.sheet_place(output)  # before the passphrase is asked for
+    place = _recovery.sheet_place(output)  # before the passphrase is asked for
+    if not force and place.exists():
+        raise UsageError(f"{place.name} already exists.", "Choose another name, or add --force to replace it.")
     identity = store.load(console.passphrase)
     path = _recovery.save_sheet(identity, output)
     if store.require_info().recovery != "saved":
