@@ -7,7 +7,7 @@ imported in it and dropped soon: together it would not fit.
 from micropython import const
 
 from recorder import indicator, running
-from recorder.errors import EntropyFault, IdentityFault, NotReady, RecorderError
+from recorder.errors import CardError, EntropyFault, IdentityFault, NotReady, RecorderError
 from recorder.hal import battery, button, card, clock, power, switch
 from recorder.session import SELF_TEST, drop_idle_set
 from recorder.store import journal as entries
@@ -89,6 +89,7 @@ def _reset_by_hand(session: "Session") -> None:
     began = clock.ticks_ms()
     while button.is_down() and not switch.is_on():
         if clock.since_ms(began) >= _RESET_MS:
+            _finish(session)
             unpair(session)
             session.journal.append(entries.FAULT, 0, b"unpaired by hand")
             session.indicator.buzz(indicator.MUTE)
@@ -97,6 +98,16 @@ def _reset_by_hand(session: "Session") -> None:
         session.indicator.show(indicator.WAIT)
         session.indicator.step()
         clock.idle(_RESET_TURN_MS)
+
+
+def _finish(session: "Session") -> None:
+    """What a power cut left unfinished: once it has no owner, this recorder cannot tell its pages, and would sign that it is lost."""
+    if session.identity is not None and session.journal.open is not None:
+        try:
+            _mount(session, session.identity)
+        except CardError:
+            pass  # without the card it is lost
+        session.volume = None
 
 
 def stir(session: "Session", data: "bytes | bytearray") -> None:

@@ -66,6 +66,35 @@ def test_a_new_owner_records_and_the_old_recordings_stay_the_old_owners(
     assert verdict.intact.ok and verdict.complete.ok and verdict.device != first.verdict.device
 
 
+def test_what_a_power_cut_left_is_finished_before_it_is_unpaired_by_hand(paired: Paired, tmp_path: Path) -> None:
+    """Nobody else can sign for it, and the next owner's recording would say that it was lost."""
+    (tmp_path / "other").mkdir()
+    with paired.recorder(tmp_path, speech(10), port="pty") as recorder:
+        assert recorder.run(f"{READY_S}:on {READY_S + 3}:cut") == "cut"
+        recorder.play("0:off")
+        recorder.play("0:hold")
+        recorder.run("0:wait 13:release", settle=2)
+        owner = pair_again(recorder, tmp_path / "other")
+        recorder.run(f"{READY_S}:on {READY_S + 2}:off", settle=3)
+        items = paired.items(recorder, tmp_path)
+    first, second = items
+    assert first.verdict is not None and first.verdict.intact.ok and first.verdict.complete.state == "recovered"
+    assert second.path is not None
+    verdict = verify(second.path, owner)
+    assert verdict.intact.ok and verdict.complete.ok
+
+
+def test_without_its_card_it_is_unpaired_by_hand_all_the_same(paired: Paired, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with paired.recorder(tmp_path, speech(10), port="pty") as recorder:
+        assert recorder.run(f"{READY_S}:on {READY_S + 3}:cut") == "cut"
+        for script in ("0:off", "0:pull", "0:hold"):
+            recorder.play(script)
+        recorder.run("0:wait 13:release", settle=2)
+        pair_again(recorder, tmp_path / "other")
+        assert not [event for event in recorder.events() if event["what"] == "crash"]
+
+
 def test_a_shorter_hold_at_the_start_changes_nothing(paired: Paired, tmp_path: Path) -> None:
     with paired.recorder(tmp_path, speech(5), port="pty") as recorder:
         recorder.play("0:hold")
