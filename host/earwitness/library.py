@@ -204,6 +204,16 @@ class Library:
     def find(self, text: str) -> Entry:
         """The recording a person means: its number, `recorder/number`, the start of its id, a file name, or `last`."""
         entries = self.entries()
+        outside = Path(text)
+        if (
+            outside.suffix == ".ewr"
+            and outside.is_file()
+            and not any(entry.path.name == outside.name for entry in entries)
+        ):
+            raise UsageError(
+                f"{outside.name} is not in the library.",
+                f"'earwitness verify' takes it as it is. For the rest copy it into {self.root}.",
+            )
         if not entries:
             raise UsageError("The library is empty.", "Plug the recorder in and run 'earwitness sync'.")
         if text == "last":

@@ -29,7 +29,8 @@ INSTRUCTIONS: Final = r"""
 + *From the card:* put it in a card reader and type #type("earwitness sync --via card FOLDER"), where FOLDER is where the card appears: `E:\`
   on Windows, `/Volumes/NAME` on macOS, `/media/NAME` on Linux. #type("earwitness list") then shows what came.
 + *To go on with the recorder:* it answers only the computer that it was paired with. Without that one, unpair it: its switch off, hold
-  its button while you switch it on by its power button, for ten seconds, until it buzzes. Then #type("earwitness pair"). What it recorded before comes from its card.
+  its button while you switch it on by its power button, for ten seconds, until it buzzes. Then #type("earwitness pair").
+  What it recorded before comes from its card.
 """
 
 _PAGE: Final = r"""

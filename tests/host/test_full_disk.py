@@ -87,12 +87,11 @@ def no_room(done: subprocess.CompletedProcess[str], path: Path) -> None:
     assert said[-1].strip() == "Make room there, or choose another place; then run it again."
 
 
-@pytest.mark.parametrize("master", [False, True])
-@pytest.mark.parametrize("suffix", _FORMATS)
+@pytest.mark.parametrize(
+    ("suffix", "master"), [*((suffix, False) for suffix in _FORMATS), ("flac", True), ("wav", True)]
+)
 @pytest.mark.parametrize("kilobytes", [8, 40])
 def test_an_export_to_a_full_disk(home: Path, disk: _Disk, suffix: str, master: bool, kilobytes: int) -> None:
-    if master and suffix == "opus":
-        pytest.skip("Opus cannot hold the exact samples.")
     place = disk("full", kilobytes)
     name = place / f"a.{suffix}"
     done = run(home, "export", "1", "-o", str(name), *["--master"] * master)
@@ -201,7 +200,13 @@ def test_a_library_that_can_only_be_read_is_read(home: Path, disk: _Disk, words:
 def test_what_has_to_be_written_into_a_read_only_library_is_named(home: Path, disk: _Disk, tmp_path: Path) -> None:
     place = shutil.copytree(home, disk("stick", 4000), dirs_exist_ok=True)
     disk("stick", options="remount,ro")
-    for words in (("verify", "1"), ("export", "1", "-o", str(tmp_path / "a.flac")), ("label", "1", "A title")):
+    verified = run(place, "verify", "1")
+    assert (
+        verified.returncode in (0, 4)
+        and "Is it as it was sealed?" in verified.stdout
+        and "could not be written" in verified.stderr
+    )
+    for words in (("export", "1", "-o", str(tmp_path / "a.flac")), ("label", "1", "A title")):
         done = run(place, *words)
         assert done.returncode == 1 and "the disk there is read-only" in done.stderr, done.stderr
         assert str(place / "library") in done.stderr and "A fault in" not in done.stderr

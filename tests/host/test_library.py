@@ -68,6 +68,14 @@ def test_it_is_found_by_whatever_a_person_has_of_its_name(library: Library, seal
         library.find("7")
 
 
+def test_a_recording_that_lies_elsewhere_is_told_so(library: Library, tmp_path: Path) -> None:
+    """What a second owner gets: a file."""
+    (tmp_path / "got.ewr").write_bytes(b"EWR1")
+    with pytest.raises(UsageError, match=r"got\.ewr is not in the library") as caught:
+        library.find(str(tmp_path / "got.ewr"))
+    assert str(library.root) in caught.value.hint
+
+
 def test_one_number_on_two_recorders_must_be_said_in_full(library: Library) -> None:
     sealers = [Sealer(Identity.generate().recipient) for _ in range(2)]
     for sealer in sealers:

@@ -44,7 +44,7 @@ def verify(
     sizes = [_path(item).stat().st_size for item in items]
     work = _Check(identity, Neighbours(entries))
     found: dict[int, tuple[Entry | Path, Outcome]] = {}
-    done = 0
+    done, unlogged = 0, False
     with Progress("verify", sum(sizes)) as progress:
         for number, outcome in on_every_core(work, items, sizes):
             done += sizes[number]
@@ -55,17 +55,28 @@ def verify(
                 if isinstance(item, Entry):
                     item = library.entry(item.path)  # its date, now known
                     state = f"{outcome.intact.state}, {outcome.complete.state}"
-                    item.custody.add("verified", result=state, key="no" if identity is None else "yes")
+                    unlogged |= not _logged(item, state, identity is not None)
             found[number] = item, outcome
     told = [found[number] for number in range(len(items))]
     if console.json:
         console.result("", [_data(item, outcome) for item, outcome in told])
     else:
         console.result("\n".join(_text(item, outcome, short=all_) for item, outcome in told), None)
+    if unlogged:
+        console.say("That it was verified could not be written beside it: the library's disk is full or read-only.")
     codes = [outcome.exit_code for _, outcome in told]
     bad = [code for code in codes if code]
     if bad:
         raise typer.Exit(bad[0] if len(codes) == 1 or len(set(codes)) == 1 else 3)
+
+
+def _logged(entry: Entry, state: str, with_key: bool) -> bool:
+    """Keep that it was verified, where that can be kept: the answer counts more."""
+    try:
+        entry.custody.add("verified", result=state, key="yes" if with_key else "no")
+    except OSError:
+        return False
+    return True
 
 
 def _path(item: Entry | Path) -> Path:
