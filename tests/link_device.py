@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from earwitness.link.frames import Receiver
+from earwitness.link import messages
+from earwitness.link.frames import Receiver, encode
 from earwitness.link.transport import SocketTransport
 
 ROOT = Path(__file__).resolve().parent.parent
+_LAST_REQUEST = 253  # nobody else's in these tests
 HARNESS = ROOT / "tests" / "firmware" / "link_harness.py"
 SEED = bytes(range(32))
 SECRET = bytes(range(100, 132))
@@ -133,15 +135,18 @@ class Meddler(Meddling, SocketTransport):
     """Somebody on the cable."""
 
 
-def exchange(url: str, data: bytes, wait: float = 0.3) -> list[tuple[int, int, bytes]]:
-    """Send raw bytes as a stranger and return every frame that comes back within `wait` seconds of silence."""
+def exchange(url: str, data: bytes) -> list[tuple[int, int, bytes]]:
+    """Send raw bytes as a stranger and return every frame that comes back before the answer to a HELLO behind them."""
     transport = SocketTransport(url)
     receiver = Receiver()
-    found = []
+    found: list[tuple[int, int, bytes]] = []
+    last = (messages.HELLO | messages.ANSWER, _LAST_REQUEST)
     try:
-        transport.write(data)
-        while chunk := transport.read(wait):
+        transport.write(data + b"\0" + encode(messages.HELLO, _LAST_REQUEST, b"EWLK\x01\x01"))
+        while last not in [one[:2] for one in found]:
+            chunk = transport.read(30)
+            assert chunk, "no answer to HELLO"
             found += [(frame.kind, frame.request, frame.payload) for frame in receiver.feed(chunk)]
     finally:
         transport.close()
-    return found
+    return found[: [one[:2] for one in found].index(last)]
