@@ -222,8 +222,8 @@ class VirtualRecorder:
         """Where a lever stands: switch, card, button, ..."""
         if not self.powered:
             self._learn_once()
-        for event in reversed(self.events()):
-            if event["boot"] < self._boots or self._is_learned:
+        for event in reversed(self.events()) if self.powered else ():
+            if event["boot"] < self._boots:
                 break
             if event["what"] == name:
                 return int(event["value"])
@@ -320,7 +320,7 @@ class VirtualRecorder:
             if event["what"] in _LEVERS:
                 self._levers[event["what"]] = event["value"]
         self._levers["button"] = 0
-        self._is_learned = True
+        self._is_learned = not self.powered  # with power they may move on
 
     def _said(self, what: str) -> str:
         console = self.state / "console.txt"

@@ -63,7 +63,7 @@ def verify(
     else:
         console.result("\n".join(_text(item, outcome, short=all_) for item, outcome in told), None)
     if unlogged:
-        console.say("That it was verified could not be written beside it: the library's disk is full or read-only.")
+        console.say("That it was verified could not be written beside it: the library's folder cannot be written.")
     codes = [outcome.exit_code for _, outcome in told]
     bad = [code for code in codes if code]
     if bad:
